@@ -1,0 +1,13 @@
+"""The deterministic core: who owns what, who may move it, and what follows.
+
+    names, amounts, rejections   what things are called, counted and refused as
+    records, store, encoding     what the state holds, how it is written, its bytes
+    transactions, receipts       what goes in and what comes out
+    execution                    the postings: the one way in which a balance changes
+    accounts, mandates, assets, policies, claims, holds, timers     the actions
+    contract, runtime            what a mechanism is written against, and what runs it
+    apply, invariants            the one entrance, and what must hold behind it
+    genesis, fork                the beginning, and copies that are thrown away
+
+Nothing here reads a clock, a file, a random source or a float, and nothing depends on iteration order.
+"""

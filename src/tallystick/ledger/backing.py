@@ -1,0 +1,80 @@
+"""Backing: invariant 6, asked of every contract's own books.
+
+A contract says what stands behind each of its shares (`backing`), and the ledger knows what the contract
+holds; here the two meet. Backing is not payability: a pool's reserves are backed whether or not somebody can
+be found to trade with. Trusting the contract's word alone was refused: a bug in its books is exactly what
+this is to find.
+"""
+
+from typing import Any
+
+from tallystick.ledger.apply import Kinds, batch_context
+from tallystick.ledger.contract import Backing
+from tallystick.ledger.execution import Execution
+from tallystick.ledger.records import Account, Clock
+from tallystick.ledger.rejections import InvariantViolation
+from tallystick.ledger.runtime import answer
+from tallystick.ledger.store import Overlay, Store
+
+
+def check_backed(state: Store, kinds: Kinds) -> int:
+    """Check invariant 6 for every contract and return how many backings were checked.
+
+    What a contract says backs its shares it must hold, in its own account or in a sub-account of its; and a
+    share that is outstanding must be backed by something. Raises `InvariantViolation` 6.
+    """
+    contracts = sorted(key[1] for key in state.values if key[0] == "instance")
+    holdings, shares = _holdings(state), _outstanding_shares(state)
+    checked = 0
+    for contract in contracts:
+        needed: dict[str, int] = {}
+        backed = set()
+        for backing in ask(state, kinds, contract, "backing"):
+            backed.add(backing.share)
+            needed[backing.asset] = max(needed.get(backing.asset, 0), backing.units)
+            checked += 1
+        for asset, units in needed.items():
+            held = holdings.get((contract, asset), 0)
+            if held < units:
+                raise InvariantViolation(
+                    6, f"{contract} says that {units} {asset} back its shares; it holds {held}"
+                )
+        for share, supply in shares.get(contract, ()):
+            if share not in backed:
+                raise InvariantViolation(
+                    6, f"{supply} {share} are outstanding, and nothing is said to back them"
+                )
+    return checked
+
+
+def ask(state: Store, kinds: Kinds, contract: str, view: str, **arguments: Any) -> list[Backing]:
+    """Return what a view of the contract answers on this state. Rejections: those of `runtime.answer`."""
+    clock: Clock = state.values[("clock",)]
+    batch = batch_context(state, kinds, height=clock.height, time=clock.time, index=0)
+    found: list[Backing] = answer(
+        Execution(Overlay(state), batch, subject_id="ask"), contract, view, arguments
+    )
+    return found
+
+
+def _holdings(state: Store) -> dict[tuple[str, str], int]:
+    """Return what each contract holds by asset, its sub-accounts included."""
+    held: dict[tuple[str, str], int] = {}
+    for key, units in state.values.items():
+        if key[0] == "balance":
+            account: Account = state.values["account", key[1]]
+            if account.controller:
+                of = (account.controller, key[2])
+                held[of] = held.get(of, 0) + units
+    return held
+
+
+def _outstanding_shares(state: Store) -> dict[str, list[tuple[str, int]]]:
+    """Return (share, supply) of every share that is outstanding, by the contract that issues it."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for key, asset in state.values.items():
+        if key[0] == "asset" and asset.kind == "share":
+            supply = -state.values.get(("balance", asset.issuer, asset.id), 0)
+            if supply:
+                found.setdefault(asset.issuer, []).append((asset.id, supply))
+    return found
