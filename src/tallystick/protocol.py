@@ -1,0 +1,34 @@
+"""The protocol: what is in force, and the one place that names every kind.
+
+A contract kind and version listed here is listed for ever, so that old logs replay. A new behaviour is a
+new version, brought into force on a ledger by a delayed `activate`.
+"""
+
+from typing import Final
+
+from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
+from tallystick.contracts.constant_product_pool import ConstantProductPool
+from tallystick.contracts.escrow import Escrow
+from tallystick.contracts.route import Route
+from tallystick.contracts.stable_pool import StablePool
+from tallystick.ledger.apply import Kinds
+from tallystick.ledger.contract import Contract
+from tallystick.ledger.policies import CONTROLLED
+
+VERSION: Final = 1
+"""The protocol version that new ledgers start with."""
+
+_CONTRACTS: tuple[Contract, ...] = (
+    Escrow(),
+    ConstantProductPool(),
+    Route(),
+    ConcentratedLiquidityPool(),
+    StablePool(),
+)
+
+KINDS: Final = Kinds(
+    contracts={(contract.kind, contract.version): contract for contract in _CONTRACTS},
+    policies={"controlled": CONTROLLED},
+    versions=frozenset([VERSION]),
+)
+"""Every contract kind and version, policy kind and protocol version that this code can execute."""
