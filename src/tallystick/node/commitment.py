@@ -1,0 +1,104 @@
+"""The commitment: the state's root, kept in step with the state at the pace of checkpoints.
+
+The tree costs as much as executing a transfer, so it is brought up to date once a checkpoint and not once a
+transaction. In between, `TrackedStore` remembers what each changed key held at the last root. That answers
+two questions: which keys the tree must hash again, and what was true when the root was signed.
+
+The same difference is an independent check of the invariants over what changed: per asset it must sum to
+zero (1), only the issuing account may stand below zero (2), and held lies between zero and owned (3).
+"""
+
+from collections.abc import Iterable
+
+from tallystick.ledger.encoding import encode_key, encode_value, is_committed
+from tallystick.ledger.records import Asset
+from tallystick.ledger.rejections import InvariantViolation
+from tallystick.ledger.store import IDS, Key, Store, Value, is_ordered
+from tallystick.log.state_tree import StateTree
+
+
+class TrackedStore(Store):
+    """A store that remembers, for every key written since the last root, what it held then."""
+
+    __slots__ = ("before",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: dict[Key, Value] = {}
+
+    def write(self, writes: dict[Key, Value]) -> None:
+        """Merge `writes`, keeping every index and what was there at the last root."""
+        before, get = self.before, self.get
+        for key in writes:
+            if key not in before:
+                before[key] = get(key)
+        super().write(writes)
+
+    def load(self, pairs: dict[Key, Value], *, namespace: str) -> None:
+        """Take in pairs of one namespace that the last root covers already."""
+        if namespace == IDS or is_ordered(namespace):
+            super().write(pairs)
+        else:
+            self.values.update(pairs)  # no index to keep
+
+
+class Commitment:
+    """The state tree over a tracked store."""
+
+    def __init__(self, state: TrackedStore, tree: StateTree) -> None:
+        self.state = state
+        self.tree = tree
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing was written since the last root."""
+        return not self.state.before
+
+    def commit(self) -> bytes:
+        """Bring the tree up to date and return the state's root. Raises `InvariantViolation`."""
+        state = self.state
+        check_changes(state)
+        get = state.get
+        changes = []
+        for key in state.before:
+            if is_committed(key):
+                value = get(key)
+                changes.append((encode_key(key), None if value is None else encode_value(value)))
+        self.tree.update(changes)
+        state.before = {}
+        return self.tree.root
+
+    def committed_value(self, key: Key) -> Value:
+        """Return what the key held at the last root."""
+        before = self.state.before
+        return before[key] if key in before else self.state.get(key)
+
+
+def check_changes(state: TrackedStore) -> None:
+    """Check invariants 1, 2 and 3 over what changed since the last root."""
+    sums: dict[str, int] = {}
+    for key, before in state.before.items():
+        if key[0] == "balance":
+            units = state.get(key) or 0
+            sums[key[2]] = sums.get(key[2], 0) + units - (before or 0)
+            asset: Asset | None = state.get(("asset", key[2]))
+            if units < 0 and (asset is None or asset.issuer != key[1]):
+                raise InvariantViolation(2, f"{key[1]} stands at {units} {key[2]}")
+        if key[0] in ("balance", "held"):
+            _check_held(state, account=key[1], asset=key[2])
+    _check_sums(sums.items())
+
+
+def _check_held(state: TrackedStore, *, account: str, asset: str) -> None:
+    held = state.get(("held", account, asset)) or 0
+    if not held:
+        return
+    owned = state.get(("balance", account, asset)) or 0
+    if not 0 < held <= owned:
+        raise InvariantViolation(3, f"{account} holds {held} of {owned} {asset}")
+
+
+def _check_sums(sums: Iterable[tuple[str, int]]) -> None:
+    for asset, total in sums:
+        if total:
+            raise InvariantViolation(1, f"balances of {asset} changed by {total} in all")

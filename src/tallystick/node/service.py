@@ -1,0 +1,555 @@
+"""The service: the pipeline from an envelope to a durable receipt, as a library.
+
+    submit ─► verify workers ─► executor ─► committer ─► executor ─► answers
+              all cores         overlay     the disk     merge
+
+Each arrow is a queue. The executor is one thread and the only one that changes the state; the committer is
+one thread and only writes, as many batches at a time as are ready. The rule that must hold is invariant 9: a
+batch is merged, and its receipts go out, after it is on the disk. A write that fails drops its batches and
+those on top, answers all of them with the fault, and the ledger is settled with the disk before it goes on.
+
+Nothing waits without bound: more than `waiting_max` envelopes are refused at the door with `Overloaded`.
+
+Refused: executing in the event loop (a long contract would stall every connection), and one lock around a
+synchronous ledger (the disk would wait for the processor and the processor for the disk).
+"""
+
+import logging
+import sys
+import time as system_time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Final, TypeVar
+
+from tallystick.ledger.rejections import Rejection
+from tallystick.node.faults import NodeFault, NotDurable, Stopped
+from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
+from tallystick.node.rates import Rates
+from tallystick.node.sequencer import Signed
+from tallystick.node.staged import Staged, StagedLedger
+from tallystick.node.state_index import StateIndex
+from tallystick.node.verify import CHUNK_ENVELOPES, Verdict, VerifyPool
+
+_PENDING_MAX: Final = 4
+"""Batches between execution and merge: enough that neither executor nor disk waits for the other."""
+_RETRY_SECONDS: Final = 0.5
+"""How often the disk is tried again after a failed write."""
+_SWITCH_SECONDS: Final = 0.001
+"""How long one thread may keep the interpreter from another; by default five times as long."""
+
+Answer = list[Outcome] | NodeFault
+Done = Callable[[Answer], None]
+Merged = Callable[[int], None]
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class NodeCode(StrEnum):
+    """Rejections that are this node's own policy and no rule of the ledger."""
+
+    RATE_EXCEEDED = "rate_exceeded"
+    """The key signs more transactions a second than this node settles for it. Facts: key, rate. Retryable."""
+
+
+class Overloaded(NodeFault):
+    """Too many envelopes wait already. Nothing was decided; send it again after `retry_seconds`."""
+
+    def __init__(self, *, waiting: int, waiting_max: int, retry_seconds: float = 1.0) -> None:
+        super().__init__(f"{waiting} envelopes wait, and {waiting_max} may")
+        self.waiting = waiting
+        self.waiting_max = waiting_max
+        self.retry_seconds = retry_seconds
+
+
+class Closing(NodeFault):
+    """The node is stopping and takes nothing more. Send it again when it is back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceLimits:
+    """How much may be under way, and how often a checkpoint is made."""
+
+    verify_processes: int = 2
+    waiting_max: int = 20_000
+    checkpoint_seconds: float = 1.0
+    sender_rate: float = 0.0
+    """Transactions a second that one signing key may settle; 0 for no limit."""
+
+
+@dataclass(kw_only=True)
+class Counters:
+    """What the service did since it started; read by metrics."""
+
+    accepted: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    batches: int = 0
+    writes: int = 0
+    failed_writes: int = 0
+    checkpoints: int = 0
+    executing_seconds: float = 0.0
+    writing_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
+
+
+class _Request:
+    """Envelopes that were handed in together and are executed together, in their order."""
+
+    __slots__ = ("done", "envelopes", "missing", "verdicts")
+
+    def __init__(self, envelopes: Sequence[bytes], done: Done) -> None:
+        self.envelopes = envelopes
+        self.done = done
+        self.verdicts: list[Verdict | None] = [None] * len(envelopes)
+        self.missing = len(envelopes)
+
+
+class _Executed:
+    """A staged batch with the requests that it answers."""
+
+    __slots__ = ("requests", "staged")
+
+    def __init__(self, staged: Staged, requests: list[_Request]) -> None:
+        self.staged = staged
+        self.requests = requests
+
+
+# What the executor's inbox holds besides verified requests.
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    group: list[_Executed]
+    fault: NodeFault | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    ask: Callable[[StagedLedger], Any]
+    answer: Future[Any]
+
+
+class Service:
+    """A ledger behind a pipeline. `submit` from any thread; close it, then the ledger."""
+
+    def __init__(self, ledger: StagedLedger, *, limits: ServiceLimits | None = None) -> None:
+        self.ledger = ledger
+        self.limits = limits or ServiceLimits()
+        self.counters = Counters()
+        self.state_lock = Lock()
+        """Held while the state moves. Whoever reads several keys, or an index, takes it."""
+        self.fault: NodeFault | None = None
+        """What keeps the node from accepting at the moment, if anything does."""
+        self.listeners: list[Merged] = []
+        """Called with the log's size after every merge, in the executor's thread."""
+        self.index = StateIndex(ledger.state.values)
+        self._waiting = 0
+        self._rates = Rates(self.limits.sender_rate)
+        self._unanswered: set[_Request] = set()
+        self._waiting_lock = Lock()
+        self._closing = False
+        self._version = 0
+        """Odd while the state moves, and another number once it has."""
+        self._inbox: SimpleQueue[_Request | _Written | _Question | None] = SimpleQueue()
+        self._to_write: SimpleQueue[_Executed | None] = SimpleQueue()
+        self._ready: list[_Request] = []
+        self._pending = 0
+        self._checkpoint_due = 0.0
+        self._retry_at = 0.0
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self._verifiers = VerifyPool(self.limits.verify_processes)
+        self._threads = [
+            Thread(target=self._execute_or_stop, name="executor", daemon=True),
+            Thread(target=self._write_until_closed, name="committer", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # The door. Any thread.
+
+    @property
+    def waiting(self) -> int:
+        """How many envelopes were taken and not yet answered."""
+        return self._waiting
+
+    @property
+    def verifier_pids(self) -> list[int]:
+        """The process ids of the verify workers."""
+        return self._verifiers.pids
+
+    def submit(self, envelopes: Sequence[bytes], done: Done) -> None:
+        """Take envelopes; `done` is called once, in another thread, with an outcome for each or a fault.
+
+        They are executed in their order, in one batch where that has room. Raises `Overloaded`, `Closing`,
+        `Stopped`, and `NotDurable` while the disk refuses.
+        """
+        count = len(envelopes)
+        if not 1 <= count <= BATCH_TRANSACTIONS_MAX:
+            raise ValueError(f"1 to {BATCH_TRANSACTIONS_MAX} envelopes are submitted at a time, not {count}")
+        if self.fault is not None:
+            raise self.fault
+        with self._waiting_lock:
+            if self._closing:
+                raise Closing("the node is stopping")
+            if self._waiting + count > self.limits.waiting_max:
+                raise Overloaded(waiting=self._waiting, waiting_max=self.limits.waiting_max)
+            self._waiting += count
+            # Under the lock, so that nothing is handed to verifiers that are closing.
+            request = _Request(envelopes, done)
+            self._unanswered.add(request)
+            for start in range(0, count, CHUNK_ENVELOPES):
+                self._verify(request, start)
+
+    def submit_and_wait(self, envelopes: Sequence[bytes]) -> list[Outcome]:
+        """Do as `submit` does and wait for the outcomes. Raises the fault, if it comes to one."""
+        future: Future[Answer] = Future()
+        self.submit(envelopes, future.set_result)
+        answer = future.result()
+        if isinstance(answer, NodeFault):
+            raise answer
+        return answer
+
+    def ask(self, question: Callable[[StagedLedger], _T]) -> "Future[_T]":
+        """Run a question between two batches, in the executor's thread; the state stands still meanwhile."""
+        answer: Future[_T] = Future()
+        self._inbox.put(_Question(question, answer))
+        return answer
+
+    def read_still(self, read: Callable[[], _T]) -> _T:
+        """Return what a few reads of the state say together, without waiting unless it moved meanwhile."""
+        version = self._version
+        found = read()
+        if version % 2 == 0 and version == self._version:
+            return found
+        with self.state_lock:
+            return read()
+
+    def checkpoint(self) -> "Future[bytes]":
+        """Make a checkpoint now."""
+        return self.ask(lambda ledger: ledger.checkpoint())
+
+    def close(self) -> None:
+        """Take nothing more, answer everything that was taken, and make the last checkpoint."""
+        with self._waiting_lock:
+            self._closing = True
+        self._verifiers.close()
+        self._inbox.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _verify(self, request: _Request, start: int) -> None:
+        def verified(verdicts: list[Verdict] | NodeFault) -> None:
+            self._verified(request, start, verdicts)
+
+        self._verifiers.verify(request.envelopes[start : start + CHUNK_ENVELOPES], verified)
+
+    def _verified(self, request: _Request, start: int, verdicts: list[Verdict] | NodeFault) -> None:
+        """Collect a request's chunks, in the threads of the verifiers; the last one hands it on."""
+        if isinstance(verdicts, NodeFault):
+            self._answer(request, verdicts)
+            return
+        request.verdicts[start : start + len(verdicts)] = verdicts
+        with self._waiting_lock:
+            request.missing -= len(verdicts)
+            complete = request.missing == 0
+        if complete:
+            self._inbox.put(request)
+
+    def _answer(self, request: _Request, answer: Answer) -> None:
+        with self._waiting_lock:
+            if request.missing < 0:
+                return  # a second chunk failed as well
+            request.missing = -1
+            self._waiting -= len(request.envelopes)
+            self._unanswered.discard(request)
+        request.done(answer)
+
+    # The executor.
+
+    def _execute_or_stop(self) -> None:
+        """Execute until closed; should our own code fail, refuse everything and say so, rather than hang."""
+        try:
+            self._execute_until_closed()
+        except Exception as error:  # noqa: BLE001 (a thread that ends in silence would leave callers waiting)
+            _log.exception("the executor failed")
+            self.fault = fault = Stopped(f"the executor failed: {error!r}")
+            message: _Request | _Written | _Question | None = None
+            while True:
+                with self._waiting_lock:
+                    unanswered = list(self._unanswered)
+                for request in unanswered:
+                    self._answer(request, fault)
+                if isinstance(message, _Question):
+                    message.answer.set_exception(fault)
+                message = self._inbox.get()
+                if message is None:
+                    break
+        finally:
+            self._to_write.put(None)
+
+    def _execute_until_closed(self) -> None:
+        self._checkpoint_due = _now() + self.limits.checkpoint_seconds
+        closed = False
+        while not (closed and not self._ready and not self._pending):
+            closed = self._take_messages() or closed
+            if self.fault is not None and not self._pending:
+                self._try_to_recover(give_up=closed)
+            elif self._ready and self._pending < _PENDING_MAX and not self._must_checkpoint():
+                self._stage_batch()
+            elif self._must_checkpoint() or not (self._pending or self._ready):
+                self._look_after(closed=closed)
+        if self.fault is None:
+            self._guarded(self._make_checkpoint)
+
+    def _take_messages(self) -> bool:
+        """Take what is in the inbox, waiting for the first if there is nothing to do; tell if it closes."""
+        closed = False
+        block = not (self._ready and self._pending < _PENDING_MAX) and not (
+            self._must_checkpoint() and not self._pending
+        )
+        while True:
+            try:
+                message = self._inbox.get(block=block, timeout=self._idle_seconds() if block else None)
+            except Empty:
+                return closed
+            block = False
+            match message:
+                case _Request():
+                    self._ready.append(message)
+                case _Written():
+                    self._take_written(message)
+                case _Question():
+                    self._take_question(message)
+                case None:
+                    closed = True
+
+    def _idle_seconds(self) -> float:
+        due = self._retry_at if self.fault is not None else self._checkpoint_due
+        return max(0.001, due - _now())
+
+    def _must_checkpoint(self) -> bool:
+        return self.fault is None and _now() >= self._checkpoint_due
+
+    def _stage_batch(self) -> None:
+        """Execute what is ready, up to a batch's size, and hand it to the committer."""
+        began = _now()
+        requests: list[_Request] = []
+        count = 0
+        for request in self._ready:
+            if count and count + len(request.envelopes) > BATCH_TRANSACTIONS_MAX:
+                break
+            requests.append(request)
+            count += len(request.envelopes)
+        del self._ready[: len(requests)]
+        if self.limits.sender_rate:
+            for request in requests:
+                request.verdicts = [self._within_rate(verdict) for verdict in request.verdicts]
+        signed = [one for request in requests for one in request.verdicts if isinstance(one, Signed)]
+        self._stage(signed, requests)
+        self.counters.executing_seconds += _now() - began
+
+    def _within_rate(self, verdict: Verdict | None) -> Verdict | None:
+        """Refuse what a key sends too fast. Only now is it known that the key did send it."""
+        if not isinstance(verdict, Signed):
+            return verdict
+        for key in verdict.authentic.signers:
+            if not self._rates.take(key):
+                return Rejection(NodeCode.RATE_EXCEEDED, key=key.hex(), rate=str(self.limits.sender_rate))
+        return verdict
+
+    def _stage(self, signed: list[Signed], requests: list[_Request]) -> None:
+        try:
+            staged = self.ledger.stage(signed)
+        except NodeFault as fault:
+            self._set_fault(fault)
+            for request in requests:
+                self._answer(request, fault)
+            return
+        executed = _Executed(staged, requests)
+        if staged.batch.entries or self._pending:
+            # A batch that writes nothing still waits for those whose overlays its answers came from.
+            self._pending += 1
+            self._to_write.put(executed)
+        else:
+            self._merge([executed])
+
+    def _take_written(self, written: _Written) -> None:
+        self._pending -= len(written.group)
+        if written.fault is None and self.fault is None:
+            self._merge(written.group)
+            return
+        fault = written.fault or self.fault
+        assert fault is not None
+        self._set_fault(fault)
+        for executed in written.group:
+            self.ledger.drop(executed.staged)
+            for request in executed.requests:
+                self._answer(request, fault)
+
+    def _merge(self, group: list[_Executed]) -> None:
+        """Show what is durable and answer it."""
+        answers: list[tuple[_Request, list[Outcome]]] = []
+        for executed in group:
+            batch = executed.staged.batch
+            with self.state_lock:
+                self._version += 1
+                if batch.entries:
+                    self.index.follow(batch.overlay.writes, self.ledger.state.values)
+                outcomes = iter(self.ledger.merge(executed.staged))
+                self._version += 1
+            answers += [
+                (request, [_outcome(verdict, outcomes) for verdict in request.verdicts])
+                for request in executed.requests
+            ]
+        self.counters.batches += len(group)
+        for request, outcomes_of in answers:
+            self._count(outcomes_of)
+            self._answer(request, outcomes_of)
+        self._tell_listeners()
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        counters = self.counters
+        for outcome in outcomes:
+            if outcome.rejection is not None:
+                counters.rejected += 1
+            elif outcome.repeated:
+                counters.repeated += 1
+            else:
+                counters.accepted += 1
+
+    def _tell_listeners(self) -> None:
+        for listener in self.listeners:
+            listener(self.ledger.size)
+
+    def _take_question(self, question: _Question) -> None:
+        """Answer between batches. One that writes waits until nothing is pending."""
+        while self._pending:
+            self._take_written(self._next_written())
+        try:
+            with self.state_lock:
+                answer = question.ask(self.ledger)
+        except Exception as error:  # noqa: BLE001 (whoever asked is told, whatever it is)
+            question.answer.set_exception(error)
+        else:
+            question.answer.set_result(answer)
+        self._tell_listeners()
+
+    def _next_written(self) -> _Written:
+        """Wait for the committer; keep what else arrives for its turn."""
+        kept: list[_Request | _Question | None] = []
+        while True:
+            message = self._inbox.get()
+            if isinstance(message, _Written):
+                break
+            kept.append(message)
+        for other in kept:
+            self._inbox.put(other)
+        return message
+
+    # Housekeeping, in the executor's thread.
+
+    def _look_after(self, *, closed: bool) -> None:
+        """Run timers that are due, and make the checkpoint that is."""
+        if self._pending:
+            return
+        if not closed and self._guarded(self.ledger.has_due):
+            self._stage([], [])
+        if self._must_checkpoint() and not self._pending:
+            self._guarded(self._make_checkpoint)
+            self._checkpoint_due = _now() + self.limits.checkpoint_seconds
+
+    def _make_checkpoint(self) -> None:
+        if not self.ledger.has_news():
+            return
+        began = _now()
+        with self.state_lock:
+            self.ledger.checkpoint()
+        self.ledger.snapshot_if_due()
+        self.counters.checkpoints += 1
+        self.counters.checkpoint_seconds += _now() - began
+        self._tell_listeners()
+
+    def _guarded(self, step: Callable[[], _T]) -> _T | None:
+        try:
+            return step()
+        except NodeFault as fault:
+            self._set_fault(fault)
+            return None
+
+    def _refuse(self, fault: NodeFault) -> None:
+        if self.fault is None:
+            _log.error("not accepting: %s", fault)
+        if not isinstance(self.fault, Stopped):
+            self.fault = fault
+
+    def _set_fault(self, fault: NodeFault) -> None:
+        self._refuse(fault)
+        self._retry_at = _now() + _RETRY_SECONDS
+
+    def _try_to_recover(self, *, give_up: bool) -> None:
+        """Answer what still waits with the fault, and try the disk again when it is time."""
+        fault = self.fault
+        assert fault is not None
+        for request in self._ready:
+            self._answer(request, fault)
+        self._ready.clear()
+        if give_up or isinstance(fault, Stopped) or _now() < self._retry_at:
+            return
+        try:
+            with self.state_lock:
+                self.ledger.settle()
+                self.index = StateIndex(self.ledger.state.values)
+        except NodeFault as again:
+            self._set_fault(again)
+        else:
+            self.fault = None
+            self._checkpoint_due = _now()
+            _log.warning("accepting again, from entry %d on", self.ledger.size)
+
+    # The committer.
+
+    def _write_until_closed(self) -> None:
+        """Write groups of batches until None comes."""
+        while (first := self._to_write.get()) is not None:
+            group = [first]
+            while len(group) < _PENDING_MAX:
+                try:
+                    more = self._to_write.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._to_write.put(None)
+                    break
+                group.append(more)
+            self._inbox.put(_Written(group, self._write(group)))
+
+    def _write(self, group: list[_Executed]) -> NodeFault | None:
+        began = _now()
+        try:
+            if self.fault is not None:
+                return self.fault
+            self.ledger.write([executed.staged for executed in group])
+        except NodeFault as fault:
+            self.counters.failed_writes += 1
+            # Set here, so that a batch on top that is handed in next is not written over the gap.
+            self._refuse(fault)
+            return fault
+        except Exception as error:  # noqa: BLE001 (whatever it is, what was not written is not acknowledged)
+            self._refuse(NotDurable(repr(error), size=self.ledger.size))
+            return self.fault
+        self.counters.writes += 1
+        self.counters.writing_seconds += _now() - began
+        return None
+
+
+def _outcome(verdict: Verdict | None, executed: Iterator[Outcome]) -> Outcome:
+    """Return the next executed outcome, or the rejection that came before execution."""
+    return Outcome(rejection=verdict) if isinstance(verdict, Rejection) else next(executed)
+
+
+def _now() -> float:
+    return system_time.monotonic()

@@ -1,0 +1,138 @@
+import pytest
+
+from tallystick.ledger.apply import Kinds
+from tallystick.ledger.genesis import genesis_writes
+from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.transactions import authenticate
+from tallystick.node.commitment import TrackedStore
+from tallystick.node.sequencer import Accepted, Sequencer, Signed
+from tallystick.protocol import KINDS
+from tests.ledger.world import create, uuid7
+from tests.node.economy import OPERATOR, SECOND, START, Desk, genesis, hold, issue, open_account, transfer
+
+
+class Bench:
+    """A sequencer without a disk; it looks enough like a ledger for a desk to write to it."""
+
+    def __init__(self, kinds: Kinds = KINDS) -> None:
+        state = TrackedStore()
+        state.write(genesis_writes(genesis()))
+        self.sequencer = Sequencer(state, kinds, index=1)
+        self.ledger_id = state.get(("genesis",))
+        self.desk = Desk(self)
+        self.confirm(
+            self.desk.envelope(OPERATOR, *(open_account(OPERATOR, name) for name in ("bank", "alice", "bob")))
+        )
+        self.confirm(
+            self.desk.envelope("bank", create("bank", "eur"), issue("bank", ("eur@bank", "alice", 100)))
+        )
+
+    def now(self):
+        return START
+
+    def execute(self, *envelopes, time=START):
+        return self.sequencer.execute([Signed(one, authenticate(one)) for one in envelopes], time=time)
+
+    def confirm(self, *envelopes):
+        batch = self.execute(*envelopes)
+        assert not any(isinstance(outcome, Rejection) for outcome in batch.outcomes)
+        self.sequencer.confirm(batch)
+
+    def pay(self, units, **fields):
+        return self.desk.envelope("alice", transfer("alice", ("eur@bank", "bob", units)), **fields)
+
+    def balance(self, account="alice"):
+        return self.sequencer.state.get(("balance", account, "eur@bank")) or 0
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_nothing_is_seen_before_it_is_confirmed(bench):
+    batch = bench.execute(bench.pay(30))
+    assert batch.outcomes == [Accepted(3)]
+    assert (bench.balance(), bench.sequencer.index, bench.sequencer.next_index) == (100, 3, 4)
+    bench.sequencer.confirm(batch)
+    assert (bench.balance(), bench.sequencer.index) == (70, 4)
+
+
+def test_a_batch_stands_on_the_pending_ones_below_it(bench):
+    first = bench.execute(bench.pay(60))
+    second = bench.execute(bench.pay(60), bench.pay(40))
+    assert [outcome.code if isinstance(outcome, Rejection) else outcome for outcome in second.outcomes] == [
+        Code.INSUFFICIENT_BALANCE,
+        Accepted(4),
+    ]
+    assert (first.height, second.height) == (3, 4)
+    bench.sequencer.confirm(first)
+    assert bench.balance() == 40
+    bench.sequencer.confirm(second)
+    assert bench.balance() == 0
+
+
+def test_a_dropped_batch_takes_along_what_stands_on_it_and_nothing_else(bench):
+    kept = bench.execute(bench.pay(1))
+    dropped = bench.execute(bench.pay(10))
+    bench.execute(bench.pay(20))
+    bench.sequencer.drop(dropped)
+    assert list(bench.sequencer.pending) == [kept]
+    again = bench.execute(bench.pay(50))
+    assert again.first_index == kept.end_index
+    bench.sequencer.confirm(kept)
+    bench.sequencer.confirm(again)
+    assert bench.balance() == 49
+
+
+def test_a_dropped_transaction_may_be_sent_again(bench):
+    far = {"id": uuid7(START + 3600 * SECOND, 1), "once": "k", "expires": START + 7200 * SECOND}
+    envelope = bench.pay(10, **far)
+    bench.sequencer.drop(bench.execute(envelope))
+    batch = bench.execute(envelope)
+    assert batch.outcomes == [Accepted(3)]
+
+
+def test_batches_are_confirmed_in_their_order(bench):
+    first, second = bench.execute(bench.pay(1)), bench.execute(bench.pay(2))
+    with pytest.raises(ValueError, match="order"):
+        bench.sequencer.confirm(second)
+    bench.sequencer.confirm(first)
+    bench.sequencer.confirm(second)
+    with pytest.raises(ValueError, match="order"):
+        bench.sequencer.confirm(second)
+
+
+def test_a_repeat_of_a_pending_transaction_is_known_also_outside_the_window(bench):
+    far = {"id": uuid7(START + 3600 * SECOND, 1), "expires": START + 7200 * SECOND}
+    envelope = bench.pay(10, once="k", **far)
+    bench.execute(envelope)
+    repeated, reused = bench.execute(envelope, bench.pay(11, once="other", **far)).outcomes
+    assert repeated == Accepted(3, repeated=True)
+    assert reused.code is Code.ID_REUSED
+
+
+def test_a_batch_without_an_entry_is_not_pending(bench):
+    batch = bench.execute(bench.pay(101), time=START + 60 * SECOND)
+    assert (batch.entries, list(bench.sequencer.pending)) == ([], [])
+    assert bench.execute(bench.pay(100)).time == START
+
+
+def test_due_timers_alone_make_a_batch(bench):
+    bench.confirm(
+        bench.desk.envelope(
+            "alice", hold("alice", "bob", ("eur@bank", 5), expires=START + SECOND, at_expiry="release")
+        )
+    )
+    assert bench.execute(time=START + SECOND - 1).entries == []
+    batch = bench.execute(time=START + SECOND)
+    assert [(entry.index, entry.envelope, entry.sender) for entry in batch.entries] == [(4, b"", None)]
+
+
+def test_a_root_does_not_pass_pending_batches(bench):
+    batch = bench.execute(bench.pay(1))
+    with pytest.raises(ValueError, match="1 pending"):
+        bench.sequencer.confirm_root()
+    bench.sequencer.confirm(batch)
+    bench.sequencer.confirm_root()
+    assert bench.sequencer.index == 5
