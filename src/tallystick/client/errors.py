@@ -1,0 +1,30 @@
+"""What can go wrong on the client's side, as one tree.
+
+    ClientError
+    ├── AmountError          amounts: not an amount of that many decimals
+    ├── TimeError            times: not a time or a duration
+    ├── ArgumentsError       arguments: not the arguments of that method
+    ├── IdentifierError      identifiers: a check digit, length or scheme that does not fit
+    ├── TransactionError     transactions: not a file that could be signed
+    ├── KeyringError         keyring: wrong password, altered file, unknown or repeated name
+    ├── PaymentsError        payments: the file or its report cannot be used at all
+    ├── NoRoute              routing: no path for this amount
+    ├── SourceError          sources: no log can be read from here
+    ├── VerificationFailed   verifier: the first entry that is wrong
+    ├── HttpError            questions: a node did not answer
+    │   ├── Unreachable      no connection, or it broke
+    │   ├── NodeRefused      for a reason of the node's own: too much, closing, a full disk
+    │   └── AnswerInvalid    not what a node says
+    ├── LogLied              follow: a log contradicts what it signed; the evidence is in it
+    └── ProofFailed          proofs: the file does not show what it claims
+
+What the *ledger* refuses is a `Rejection` and stays one: a client never dresses it up as an error of its own.
+"""
+
+
+class ClientError(Exception):
+    """The root: says what is wrong with which numbers; `hint`, where there is one, says what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
