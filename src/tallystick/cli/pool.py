@@ -1,0 +1,567 @@
+"""`tallystick pool`: trade on pools and provide them with liquidity, in amounts as people write them.
+
+Each command asks the pool's own views, says what they promise, and signs no worse than that less the
+slippage. A trade that nobody could have made better is refused by the ledger, not by this program, when the
+price has moved further. The same calls can be made by hand with `tallystick contract call`.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallystick.cli.changes import changing, parse_amounts, settle, units_of
+from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.opened import OpenLedger
+from tallystick.cli.session import Session
+
+if TYPE_CHECKING:
+    from tallystick.client.pools import Pool, SwapQuote
+    from tallystick.client.routing import Ask, RouteQuote
+
+command = make_group("pool", "Trade on pools, and provide them with liquidity.")
+
+SLIPPAGE = click.option(
+    "--slippage", default="0.5%", show_default=True, help="How much worse than the quote may pass."
+)
+EXACT_OUT = click.option("--exact-out", is_flag=True, help="AMOUNT is of ASSET_OUT: what is to be received.")
+MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
+TICKS = click.option("--ticks", metavar="LOWER:UPPER", help="The range by its ticks, as `position` shows it.")
+HOPS = click.option(
+    "--hops", default=3, show_default=True, type=click.IntRange(1, 5), help="The longest path to look for."
+)
+
+
+# ------------------------------------------------------------------------------------------------ looking
+
+
+@command.add_command
+@make_command("list", ledger=True, example="tallystick pool list --json")
+def list_(session: Session) -> None:
+    """List the pools, what they trade and how much they hold."""
+    with session.reading() as ledger:
+        documents = [
+            {
+                "pool": pool.name,
+                "kind": pool.kind,
+                "assets": list(pool.assets),
+                "holds": [_told(ledger, asset, ledger.balance(pool.name, asset)) for asset in pool.assets],
+            }
+            for pool in _pools(ledger)
+        ]
+    told = [one | {"holds": ", ".join(one["holds"])} for one in documents]
+    session.rows(documents if session.json else told, ("pool", "pool"), ("kind", "kind"), ("holds", "holds"))
+
+
+@command.add_command
+@make_command("show", ledger=True, example="tallystick pool show pool-1")
+@click.argument("pool")
+def show(session: Session, pool: str) -> None:
+    """Show a pool's prices before fees, how deep it is, what it holds and how much was traded."""
+    with session.reading() as ledger:
+        found, ask = _pool(ledger, pool), _asker(ledger)
+        pairs = [(one, other) for one in found.assets for other in found.assets if one != other]
+        document: dict[str, Any] = {
+            "pool": pool,
+            "kind": found.kind,
+            "holds": {asset: str(ledger.balance(pool, asset)) for asset in found.assets},
+            "pairs": [] if _is_empty(ledger, found) else [_pair(ledger, ask, pool, *pair) for pair in pairs],
+            "turnover_ppm": [str(day.turnover_ppm) for day in ask(pool, "turnover")],
+        }
+        lines = [f"{pool}, a {found.kind}"]
+        lines += [f"  holds {_told(ledger, asset, int(many))}" for asset, many in document["holds"].items()]
+        lines += [
+            f"  1 {one['asset_in']} is {one['price']} {one['asset_out']};"
+            f" {_told(ledger, one['asset_in'], int(one['depth_units']))} move it by 1%"
+            for one in document["pairs"]
+        ]
+    before, today = (int(ppm) / 10_000 for ppm in document["turnover_ppm"])
+    session.show(document, *lines, f"  turned over {before:.2f}% yesterday, {today:.2f}% today")
+
+
+def _is_empty(ledger: OpenLedger, pool: "Pool") -> bool:
+    """Tell whether a pool has nothing to trade with, hence no price."""
+    return not any(ledger.balance(pool.name, asset) for asset in pool.assets)
+
+
+def _pair(ledger: OpenLedger, ask: "Ask", pool: str, asset_in: str, asset_out: str) -> dict[str, str]:
+    from tallystick.client.pools import price_of_units
+
+    price = ask(pool, "price", asset_in=asset_in, asset_out=asset_out)
+    return {
+        "asset_in": asset_in,
+        "asset_out": asset_out,
+        "price": price_of_units(
+            price.numerator,
+            price.denominator,
+            decimals_in=ledger.need_asset(asset_in).decimals,
+            decimals_out=ledger.need_asset(asset_out).decimals,
+        ),
+        "depth_units": str(ask(pool, "depth", asset_in=asset_in, asset_out=asset_out, move_bps=100)),
+    }
+
+
+@command.add_command
+@make_command(
+    "quote",
+    ledger=True,
+    example="""\
+tallystick pool quote pool-1 10.00 eur@bank gold@vault
+tallystick pool quote pool-1 0.100 eur@bank gold@vault --exact-out""",
+)
+@click.argument("pool")
+@click.argument("amount")
+@click.argument("asset_in")
+@click.argument("asset_out")
+@EXACT_OUT
+@SLIPPAGE
+@MINOR
+def quote(
+    session: Session,
+    pool: str,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    exact_out: bool,
+    slippage: str,
+    minor: bool,
+) -> None:
+    """Say what a trade would give now, and the limit that a swap would sign."""
+    from tallystick.client.pools import parse_bps
+
+    with session.reading() as ledger:
+        asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
+        document, lines = _quote_told(ledger, asked, parse_bps(slippage))
+    session.show({"pool": pool} | document, *lines)
+
+
+@command.add_command
+@make_command(
+    "position",
+    ledger=True,
+    example="""\
+tallystick pool position pool-1 alice
+tallystick pool position pool-1 alice --json""",
+)
+@click.argument("pool")
+@click.argument("account")
+def position(session: Session, pool: str, account: str) -> None:
+    """Show what an account could take out of a pool now, fees included, range by range."""
+    from tallystick.client.pools import holdings
+
+    with session.reading() as ledger:
+        ledger.need_account(account)
+        found = _pool(ledger, pool)
+        documents = [
+            {
+                "pool": pool,
+                "account": account,
+                "units": {asset: str(many) for asset, many in one.units.items()},
+                "fees": {asset: str(many) for asset, many in one.fees.items()},
+                "shares": None if one.shares is None else str(one.shares),
+                "liquidity": None if one.liquidity is None else str(one.liquidity),
+                "in_range": one.in_range,
+            }
+            | _range_told(ledger, found, one.ticks)
+            | {
+                "worth": ", ".join(_told(ledger, asset, many) for asset, many in one.units.items()),
+                "of_which_fees": ", ".join(_told(ledger, asset, many) for asset, many in one.fees.items()),
+            }
+            for one in holdings(_asker(ledger), found, account)
+        ]
+    columns = [("worth", "worth")]
+    if found.kind == "concentrated_liquidity_pool":
+        columns += [("of which fees", "of_which_fees"), ("prices", "prices"), ("ticks", "ticks")]
+    session.rows(documents, *columns)
+
+
+def _range_told(ledger: OpenLedger, pool: "Pool", ticks: tuple[int, int] | None) -> dict[str, str]:
+    from tallystick.client.pools import price_at_tick
+
+    if ticks is None:
+        return {}
+    decimals = _decimals(ledger, pool)
+    prices = " to ".join(price_at_tick(tick, decimals=decimals) for tick in ticks)
+    return {"ticks": f"{ticks[0]}:{ticks[1]}", "prices": prices}
+
+
+@command.add_command
+@make_command(
+    "route",
+    ledger=True,
+    example="""\
+tallystick pool route 10.00 gold@vault usd@bank
+tallystick pool route 10.00 gold@vault usd@bank --exact-out --hops 2""",
+)
+@click.argument("amount")
+@click.argument("asset_in")
+@click.argument("asset_out")
+@EXACT_OUT
+@HOPS
+@SLIPPAGE
+@MINOR
+def route(
+    session: Session,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    exact_out: bool,
+    hops: int,
+    slippage: str,
+    minor: bool,
+) -> None:
+    """Find the best path, or the best split over several, and say whom one trusts afterwards."""
+    from tallystick.client.pools import parse_bps
+
+    with session.reading() as ledger:
+        found = _routed(ledger, amount, asset_in, asset_out, exact_out=exact_out, hops=hops, minor=minor)
+        document, lines = _quote_told(ledger, found, parse_bps(slippage))
+        lines += _paths_told(ledger, found)
+    trust = found.trust
+    document |= {
+        "paths": [
+            {"units": str(units), "hops": [hop._asdict() for hop in path]} for units, path in found.paths
+        ],
+        "trust": {
+            "obligors": list(trust.obligors),
+            "contracts": list(trust.contracts),
+            "powers": [list(power) for power in trust.powers],
+        },
+    }
+    lines.append(
+        f"holding {asset_out} you trust {', '.join((*trust.obligors, *trust.contracts)) or 'nobody'}"
+    )
+    lines += [f"  {account} may {power} {asset}" for account, power, asset in trust.powers]
+    session.show(document, *lines)
+
+
+def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
+    asset = found.asset_in if found.exact_in else found.asset_out
+    return [
+        f"  {_told(ledger, asset, units)} by {found.asset_in}"
+        + "".join(f" -{hop.pool}-> {hop.asset_out}" for hop in path)
+        for units, path in found.paths
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ trading
+
+
+@command.add_command
+@make_command(
+    "swap",
+    changes=True,
+    example="""\
+tallystick pool swap pool-1 alice 10.00 eur@bank gold@vault --slippage 0.5%
+tallystick pool swap pool-1 alice 0.100 eur@bank gold@vault --exact-out --dry-run""",
+)
+@click.argument("pool")
+@click.argument("account")
+@click.argument("amount")
+@click.argument("asset_in")
+@click.argument("asset_out")
+@EXACT_OUT
+@SLIPPAGE
+@MINOR
+def swap(  # noqa: PLR0917 (a command's own words, in its own order)
+    session: Session,
+    pool: str,
+    account: str,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    exact_out: bool,
+    slippage: str,
+    minor: bool,
+) -> None:
+    """Trade on one pool: quote it, and sign no worse than the quote less the slippage."""
+    from tallystick.client.pools import parse_bps, swap_call
+
+    with changing(session) as ledger:
+        asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
+        settle(session, ledger, account, swap_call(asked, account=account, slippage_bps=parse_bps(slippage)))
+
+
+@command.add_command
+@make_command(
+    "trade",
+    changes=True,
+    example="""\
+tallystick pool trade alice 10.00 gold@vault usd@bank
+tallystick pool trade alice 10.00 gold@vault usd@bank --via route-1 --slippage 1% --dry-run""",
+)
+@click.argument("account")
+@click.argument("amount")
+@click.argument("asset_in")
+@click.argument("asset_out")
+@click.option("--via", metavar="CONTRACT", help="The route contract; by default the first there is.")
+@EXACT_OUT
+@HOPS
+@SLIPPAGE
+@MINOR
+def trade(
+    session: Session,
+    account: str,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    via: str | None,
+    exact_out: bool,
+    hops: int,
+    slippage: str,
+    minor: bool,
+) -> None:
+    """Trade along the best route that `tallystick pool route` finds, all of it or nothing."""
+    from tallystick.client.pools import parse_bps
+    from tallystick.client.routing import route_call
+
+    with changing(session) as ledger:
+        routes = [key[1] for key, one in ledger.rows("instance") if one.kind == "route"]
+        if via is None and not routes:
+            raise CommandError(
+                "there is no route contract",
+                hint=f"tallystick contract deploy NAME route --account {account}",
+            )
+        found = _routed(ledger, amount, asset_in, asset_out, exact_out=exact_out, hops=hops, minor=minor)
+        action = route_call(found, account=account, route=via or routes[0], slippage_bps=parse_bps(slippage))
+        settle(session, ledger, account, action)
+
+
+# ---------------------------------------------------------------------------------------------- liquidity
+
+
+@command.add_command
+@make_command(
+    "add",
+    changes=True,
+    example="""\
+tallystick pool add pool-1 alice eur@bank=100.00 gold@vault=1.250
+tallystick pool add range-1 alice eur@bank=100.00 usd@bank=110.00 --between 1.05:1.12""",
+)
+@click.argument("pool")
+@click.argument("account")
+@click.argument("amounts", nargs=-1, required=True, metavar="ASSET=AMOUNT...")
+@click.option(
+    "--between", metavar="LOW:HIGH", help="A range of prices: the pool's first asset in its second."
+)
+@TICKS
+@SLIPPAGE
+@MINOR
+def add(
+    session: Session,
+    pool: str,
+    account: str,
+    amounts: tuple[str, ...],
+    *,
+    between: str | None,
+    ticks: str | None,
+    slippage: str,
+    minor: bool,
+) -> None:
+    """Provide liquidity with at most these amounts, in the pool's proportion where it has one."""
+    from tallystick.client.pools import add_call, parse_bps
+
+    with changing(session) as ledger:
+        found = _pool(ledger, pool)
+        given = parse_amounts(ledger, amounts, minor=minor)
+        units = {asset: int(many) for asset, many in given}
+        if len(units) != len(given):
+            raise CommandError("an asset stands twice", hint="add the amounts up")
+        action = add_call(
+            _asker(ledger),
+            found,
+            account=account,
+            units=units,
+            slippage_bps=parse_bps(slippage),
+            ticks=_range(ledger, found, between=between, ticks=ticks),
+        )
+        settle(session, ledger, account, action)
+
+
+@command.add_command
+@make_command(
+    "remove",
+    changes=True,
+    example="""\
+tallystick pool remove pool-1 alice
+tallystick pool remove range-1 alice --part 50% --ticks 480:1140""",
+)
+@click.argument("pool")
+@click.argument("account")
+@click.option("--part", default="100%", show_default=True, help="How much of what the account has there.")
+@TICKS
+@SLIPPAGE
+def remove(session: Session, pool: str, account: str, *, part: str, ticks: str | None, slippage: str) -> None:
+    """Take liquidity out, with all fees that it earned."""
+    from tallystick.client.pools import parse_bps, parse_ticks, remove_actions
+
+    with changing(session) as ledger:
+        actions = remove_actions(
+            _asker(ledger),
+            _pool(ledger, pool),
+            account=account,
+            part_bps=parse_bps(part),
+            slippage_bps=parse_bps(slippage),
+            ticks=None if ticks is None else parse_ticks(ticks),
+        )
+        settle(session, ledger, account, *actions)
+
+
+def _range(
+    ledger: OpenLedger, pool: "Pool", *, between: str | None, ticks: str | None
+) -> tuple[int, int] | None:
+    from tallystick.client.pools import PoolError, parse_range, parse_ticks
+
+    if between is not None and ticks is not None:
+        raise CommandError("--between and --ticks exclude each other", hint="name the range one way")
+    if ticks is not None:
+        return parse_ticks(ticks)
+    if between is None:
+        return None
+    if "tick_spacing" not in pool.parameters:
+        raise PoolError(f"{pool.name} is a {pool.kind}, which has no ranges of prices")
+    spacing = int(pool.parameters["tick_spacing"])
+    return parse_range(between, spacing=spacing, decimals=_decimals(ledger, pool))
+
+
+# ------------------------------------------------------------------------------------------------- asking
+
+
+def _asker(ledger: OpenLedger) -> "Ask":
+    """Return how pools are asked: a view's answer in the types that the view declares."""
+    import msgspec
+
+    def ask(contract: str, view: str, **arguments: Any) -> Any:
+        answer = ledger.view(contract, view, arguments)
+        instance = ledger.get("instance", contract)
+        return msgspec.convert(answer, _answer_type(instance.kind, instance.version, view), strict=False)
+
+    return ask
+
+
+@lru_cache
+def _answer_type(kind: str, version: int, view: str) -> Any:
+    from typing import get_type_hints
+
+    from tallystick.client.arguments import contract_of
+
+    return get_type_hints(contract_of(kind, version).methods[view].function)["return"]
+
+
+def _pools(ledger: OpenLedger) -> "list[Pool]":
+    """Return every contract that answers as a pool does."""
+    import json
+
+    from tallystick.client.pools import Pool
+    from tallystick.client.routing import pools_by_assets
+
+    instances = {key[1]: instance for key, instance in ledger.rows("instance")}
+    return [
+        Pool(name, instances[name].kind, assets, json.loads(instances[name].parameters))
+        for name, assets in pools_by_assets(_asker(ledger), instances).items()
+    ]
+
+
+def _pool(ledger: OpenLedger, name: str) -> "Pool":
+    """Return a pool. Rejections: `unknown_contract`, and `unknown_method` where it is no pool."""
+    import json
+
+    from tallystick.client.pools import Pool
+
+    assets = tuple(_asker(ledger)(name, "assets"))
+    instance = ledger.get("instance", name)
+    return Pool(name, instance.kind, assets, json.loads(instance.parameters))
+
+
+def _quoted(
+    ledger: OpenLedger,
+    pool: str,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    exact_out: bool,
+    minor: bool,
+) -> "SwapQuote":
+    from tallystick.client.pools import quote_swap
+
+    _pool(ledger, pool)
+    ledger.need_asset(asset_in if exact_out else asset_out)
+    units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
+    return quote_swap(
+        _asker(ledger), pool, asset_in=asset_in, asset_out=asset_out, units=units, exact_in=not exact_out
+    )
+
+
+def _routed(
+    ledger: OpenLedger,
+    amount: str,
+    asset_in: str,
+    asset_out: str,
+    *,
+    exact_out: bool,
+    hops: int,
+    minor: bool,
+) -> "RouteQuote":
+    from tallystick.client.routing import quote_exact_in, quote_exact_out
+
+    ledger.need_asset(asset_in if exact_out else asset_out)
+    units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
+    pools = {pool.name: pool.assets for pool in _pools(ledger)}
+    ends = {"asset_in": asset_in, "asset_out": asset_out}
+    ask = _asker(ledger)
+    if exact_out:
+        return quote_exact_out(ask, ledger.asset, pools, units_out=units, hops_max=hops, **ends)
+    return quote_exact_in(ask, ledger.asset, pools, units_in=units, hops_max=hops, **ends)
+
+
+def _quote_told(
+    ledger: OpenLedger, asked: "SwapQuote | RouteQuote", slippage_bps: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Return a quote as a document and as lines."""
+    from tallystick.client.pools import price_of_units
+
+    limit = asked.limit(slippage_bps)
+    price = price_of_units(
+        asked.units_out,
+        asked.units_in,
+        decimals_in=ledger.need_asset(asked.asset_in).decimals,
+        decimals_out=ledger.need_asset(asked.asset_out).decimals,
+    )
+    document = {
+        "asset_in": asked.asset_in,
+        "asset_out": asked.asset_out,
+        "units_in": str(asked.units_in),
+        "units_out": str(asked.units_out),
+        "price": price,
+        "slippage_bps": slippage_bps,
+        "least_out" if asked.exact_in else "most_in": str(limit),
+    }
+    took, gave = (
+        _told(ledger, asked.asset_in, asked.units_in),
+        _told(ledger, asked.asset_out, asked.units_out),
+    )
+    bound = (
+        f"at least {_told(ledger, asked.asset_out, limit)}"
+        if asked.exact_in
+        else f"at most {_told(ledger, asked.asset_in, limit)}"
+    )
+    return document, [
+        f"{took} for {gave}, at {price}",
+        f"  with {slippage_bps / 100:.2f}% slippage: {bound}",
+    ]
+
+
+def _told(ledger: OpenLedger, asset: str, units: int) -> str:
+    from tallystick.client.amounts import format_amount
+
+    return f"{format_amount(units, decimals=ledger.need_asset(asset).decimals)} {asset}"
+
+
+def _decimals(ledger: OpenLedger, pool: "Pool") -> tuple[int, int]:
+    first, second = (ledger.need_asset(asset).decimals for asset in pool.assets)
+    return first, second

@@ -1,0 +1,202 @@
+"""Pools by hand: a maker fills one of each kind, a trader quotes, trades and routes, both leave."""
+
+import json
+
+import pytest
+
+from tests.cli.desk import Desk
+
+SQRT_ONE = 1 << 96
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Euro (2 decimals), dollar (2) and gold (3); pools not yet filled; a route."""
+    made = Desk(tmp_path).start("maker", "trader")
+    made("asset create usd --issuer bank --kind claim --obligor bank-ag --owes USD --decimals 2")
+    made("asset create gold --issuer bank --kind token --decimals 3")
+    for holder, euro, dollar, gold in (("maker", 100_000, 100_000, 1_000), ("trader", 1_000, 1_000, 10)):
+        made(f"asset issue eur@bank {holder} {euro}")
+        made(f"asset issue usd@bank {holder} {dollar}")
+        made(f"asset issue gold@bank {holder} {gold}")
+    parameters = {
+        "pair constant_product_pool": {"asset_0": "eur@bank", "asset_1": "gold@bank"},
+        "ranges concentrated_liquidity_pool": {
+            "asset_0": "eur@bank",
+            "asset_1": "usd@bank",
+            "fee_ppm": 3000,
+            "tick_spacing": 60,
+            "sqrt_price": str(SQRT_ONE),
+        },
+        "par stable_pool": {"assets": ["eur@bank", "usd@bank"], "amplification": 100, "fee": 4_000_000},
+        "router route": {},
+    }
+    for what, given in parameters.items():
+        made(f"contract deploy {what} --account maker --args '{json.dumps(given)}'")
+    return made
+
+
+@pytest.fixture
+def market(desk):
+    desk("pool add pair maker eur@bank=8000 gold@bank=100")
+    desk("pool add par maker eur@bank=5000 usd@bank=5000")
+    desk("pool add ranges maker eur@bank=3000 usd@bank=3000 --between 0.9:1.1")
+    return desk
+
+
+def net(document, account, asset):
+    """Return what a receipt moved on an account, in minor units."""
+    moved = document["receipt"]["postings"]
+    return sum(int(change) for who, what, change, _ in moved if (who, what) == (account, asset))
+
+
+def test_a_trade_is_what_its_quote_said(market):
+    quote = market.json("pool quote pair 10.00 eur@bank gold@bank")
+    # 1,000 cents less 0.3% against 800,000 cents and 100,000 milligrams, by the formula of section 3.
+    assert quote["units_out"] == str(997 * 1000 * 100_000 // (800_000 * 1000 + 997 * 1000)) == "124"
+    assert quote["least_out"] == "124"
+    assert quote["price"] == "0.0124"
+    wider = market.json("pool quote pair 10.00 eur@bank gold@bank --slippage 5%")
+    assert wider["least_out"] == "118"
+    assert "10.00 eur@bank for 0.124 gold@bank" in market("pool quote pair 10.00 eur@bank gold@bank")
+    done = market.json("pool swap pair trader 10.00 eur@bank gold@bank")
+    assert (net(done, "trader", "eur@bank"), net(done, "trader", "gold@bank")) == (-1000, 124)
+
+
+def test_an_exact_output_costs_what_its_quote_said(market):
+    quote = market.json("pool quote pair 0.500 eur@bank gold@bank --exact-out --slippage 1%")
+    assert int(quote["most_in"]) == int(quote["units_in"]) * 101 // 100
+    done = market.json("pool swap pair trader 0.500 eur@bank gold@bank --exact-out")
+    assert net(done, "trader", "gold@bank") == 500
+    assert net(done, "trader", "eur@bank") == -int(quote["units_in"])
+
+
+def test_a_price_that_moved_further_than_signed_is_refused_and_moves_nothing(market):
+    market("pool swap pair trader 10.00 eur@bank gold@bank --slippage 0% --out sale.tx")
+    market("pool swap pair maker 500.00 eur@bank gold@bank")
+    before = market.units("trader")
+    market.refused("submit sale.tx", code="constant_product_pool.limit_missed")
+    assert market.units("trader") == before
+
+
+def test_a_signed_slippage_admits_that_much_and_no_more(market):
+    market("pool swap pair trader 10.00 eur@bank gold@bank --slippage 20% --out sale.tx")
+    market("pool swap pair maker 500.00 eur@bank gold@bank")
+    market("submit sale.tx")
+    assert market.units("trader") == 99_000
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(market):
+    told = market("pool swap ranges trader 10 eur@bank usd@bank --dry-run")
+    assert "nothing was written" in told
+    assert "trader -10.00 eur@bank" in told
+    assert market.units("trader") == 100_000
+
+
+def test_a_deposit_takes_no_more_than_is_in_proportion(market):
+    done = market.json("pool add pair trader eur@bank=800.00 gold@bank=1.000")
+    assert (net(done, "trader", "eur@bank"), net(done, "trader", "gold@bank")) == (-8000, -1000)
+    [position] = market.jsonl("pool position pair trader")
+    # Shares are whole, and one of these is worth 2.83 cents: rounding costs the depositor less than one.
+    assert position["shares"] == "2828"
+    assert position["units"] == {"eur@bank": "7998", "gold@bank": "999"}
+
+
+@pytest.mark.parametrize("pool", ["pair", "par", "ranges"])
+def test_a_provider_leaves_half_then_all_with_no_slippage(market, pool):
+    """Without slippage the limits must be met to the unit, whole and in part."""
+    [before] = market.jsonl(f"pool position {pool} maker")
+    ends = list(before["units"])
+    half = market.json(f"pool remove {pool} maker --part 50% --slippage 0%")
+    for asset in ends:
+        assert abs(net(half, "maker", asset) - int(before["units"][asset]) // 2) <= 1
+    market(f"pool remove {pool} maker --slippage 0%")
+    assert market.jsonl(f"pool position {pool} maker") == []
+    refused = market.refused(f"pool remove {pool} maker", code="pool_error", exit_code=2)
+    assert "has nothing in" in refused["message"]
+
+
+def test_fees_are_part_of_a_position_and_are_taken_out_with_it(market):
+    market("pool swap ranges trader 500 eur@bank usd@bank")
+    [position] = market.jsonl("pool position ranges maker")
+    assert int(position["fees"]["eur@bank"]) == pytest.approx(150, abs=1)  # 0.3% of 500.00
+    assert position["in_range"] is True
+    assert position["prices"] == "0.897632 to 1.10075"  # 1.0001 to the -1080 and the 960: the nearest ticks
+    gone = market.json("pool remove ranges maker")
+    assert net(gone, "maker", "eur@bank") == int(position["units"]["eur@bank"])
+
+
+def test_two_ranges_are_told_apart(market):
+    market("pool add ranges maker eur@bank=100 usd@bank=100 --ticks -60:60")
+    market.refused("pool remove ranges maker", code="pool_error", exit_code=2)
+    market("pool remove ranges maker --ticks -60:60")
+    assert len(market.jsonl("pool position ranges maker")) == 1
+
+
+def test_a_route_finds_the_way_through_two_pools_and_says_whom_one_trusts(market):
+    found = market.json("pool route 1.000 gold@bank usd@bank")
+    hops = [[hop["pool"] for hop in path["hops"]] for path in found["paths"]]
+    assert all(path[0] == "pair" for path in hops)
+    assert {path[1] for path in hops} <= {"par", "ranges"}
+    assert found["trust"]["obligors"] == ["bank-ag"]
+    done = market.json("pool trade trader 1.000 gold@bank usd@bank")
+    assert net(done, "trader", "gold@bank") == -1000
+    assert net(done, "trader", "usd@bank") == int(found["units_out"])
+    assert market.jsonl("balance router") == []
+
+
+def test_a_large_trade_is_split_and_pays_more_than_either_pool_alone(market):
+    best = market.json("pool route 900 eur@bank usd@bank --hops 1")
+    assert len(best["paths"]) == 2
+    alone = [
+        market.json(f"pool quote {pool} 900 eur@bank usd@bank")["units_out"] for pool in ("par", "ranges")
+    ]
+    assert int(best["units_out"]) > max(map(int, alone))
+    done = market.json("pool trade trader 900 eur@bank usd@bank --hops 1")
+    assert net(done, "trader", "usd@bank") == int(best["units_out"])
+
+
+def test_an_exact_output_is_routed(market):
+    found = market.json("pool route 50 gold@bank usd@bank --exact-out")
+    done = market.json("pool trade trader 50 gold@bank usd@bank --exact-out")
+    assert net(done, "trader", "usd@bank") == 5000
+    assert net(done, "trader", "gold@bank") == -int(found["units_in"])
+
+
+def test_pools_are_listed_and_shown_also_while_empty(desk):
+    assert {one["pool"] for one in desk.jsonl("pool list")} == {"pair", "ranges", "par"}
+    assert desk.json("pool show pair")["pairs"] == []
+    desk("pool add pair maker eur@bank=8000 gold@bank=100")
+    pairs = desk.json("pool show pair")["pairs"]
+    assert [(one["asset_in"], one["price"]) for one in pairs] == [("eur@bank", "0.0125"), ("gold@bank", "80")]
+    assert "1 gold@bank is 80 eur@bank" in desk("pool show pair")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "exit_code"),
+    [
+        ("pool quote pair 0 eur@bank gold@bank", "constant_product_pool.input_missing", 1),
+        ("pool quote pair 1 eur@bank usd@bank", "constant_product_pool.wrong_asset", 1),
+        ("pool quote nowhere 1 eur@bank usd@bank", "unknown_contract", 1),
+        ("pool quote router 1 eur@bank usd@bank", "unknown_method", 1),
+        ("pool quote pair 1 eur@bank tin@bank", "unknown_asset", 1),
+        ("pool swap pair trader 1000.01 eur@bank gold@bank", "insufficient_balance", 1),
+        ("pool swap pair trader 1 eur@bank gold@bank --slippage much", "pool_error", 2),
+        ("pool swap pair trader 1 eur@bank gold@bank --slippage 101%", "pool_error", 2),
+        ("pool add pair trader usd@bank=1", "pool_error", 2),
+        ("pool add pair trader eur@bank=1 eur@bank=1", "usage", 2),
+        ("pool add pair trader eur@bank=1 gold@bank=1 --ticks 0:60", "pool_error", 2),
+        ("pool add ranges trader eur@bank=1 usd@bank=1", "pool_error", 2),
+        ("pool add ranges trader eur@bank=1 usd@bank=1 --between 1.1:0.9", "pool_error", 2),
+        ("pool add ranges trader eur@bank=1 usd@bank=1 --between 0:1", "pool_error", 2),
+        ("pool add ranges trader eur@bank=1 usd@bank=1 --between nan:1", "pool_error", 2),
+        ("pool add ranges trader eur@bank=1 --between 0.9:1.1", "pool_error", 2),
+        ("pool remove pair maker --part 0%", "pool_error", 2),
+        ("pool position pair nobody", "unknown_account", 1),
+        ("pool route 1 gold@bank usd@bank --hops 1", "no_route", 2),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_and_nothing_is_written(market, line, code, exit_code):
+    before = market.json("info")["entries"]
+    market.refused(line, code=code, exit_code=exit_code)
+    assert market.json("info")["entries"] == before

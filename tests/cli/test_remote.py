@@ -1,0 +1,147 @@
+"""Commands against a node's URL: the same words, the same answers, the same refusals as on the file."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tallystick.cli.frame import CommandError
+from tallystick.cli.remote import RemoteLedger
+from tallystick.client.http import Client
+from tests.cli.desk import Desk
+from tests.node_service.process import NodeProcess, node
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    desk = Desk(tmp_path_factory.mktemp("remote")).start("alice", "bob")
+    desk("asset issue eur@bank --leg alice:100.00 --leg bob:50.00")
+    return desk
+
+
+@pytest.fixture(scope="module")
+def running(desk: Desk) -> Iterator[NodeProcess]:
+    with node(desk.folder / "ledger.tally", checkpoint_seconds=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+def remote(desk: Desk, running: NodeProcess) -> Desk:
+    """Somebody in the same folder, with the keys but without the ledger file."""
+    other = Desk(desk.folder, keys="ledger.tally.keys")
+    other.env |= {"TALLYSTICK_URL": running.url, "TALLYSTICK_LEDGER": "nowhere.tally"}
+    return other
+
+
+def same(desk: Desk, remote: Desk, line: str) -> list[object]:
+    """Type a line on the file and against the node; return what both answered."""
+    told = remote.jsonl(line)
+    assert told == desk.jsonl(line)
+    return told
+
+
+def test_a_payment_by_url_shows_on_the_file(desk, remote):
+    before = desk.units("bob")
+    settled = remote.json("pay alice bob 1.25 eur@bank")
+    assert settled["status"] == "settled"
+    assert desk.units("bob") == remote.units("bob") == before + 125
+    index = settled["receipt"]["index"]
+    assert same(desk, remote, f"receipt {index}")[0]["receipt"] == settled["receipt"]
+    identifier = settled["receipt"]["id"]
+    assert same(desk, remote, f"receipt {identifier} --sender alice")[0]["receipt"] == settled["receipt"]
+    remote.refused(f"receipt {identifier}", code="usage", exit_code=2)
+
+
+def test_a_refusal_is_the_same(desk, remote):
+    line = "pay alice bob 1000000 eur@bank --dry-run"
+    assert remote.refused(line, code="insufficient_balance") == desk.refused(
+        line, code="insufficient_balance"
+    )
+    remote.refused("pay alice bob 1000000 eur@bank", code="insufficient_balance")
+    remote.refused("balance nobody", code="unknown_account")
+
+
+def test_what_is_shown_is_the_same(desk, remote):
+    for _ in range(3):
+        remote("pay alice bob 0.50 eur@bank")
+    same(desk, remote, "balance alice")
+    same(desk, remote, "balance alice eur@bank")
+    whole = same(desk, remote, "history alice")
+    assert same(desk, remote, "history alice --limit 2") == whole[:2]
+    assert same(desk, remote, f"history alice --after {whole[1]['place']}") == whole[2:]
+    assert same(desk, remote, f"history alice --after {whole[0]['entry']}") == whole[1:]
+    past = remote.json(f"balance alice eur@bank --at-entry {whole[0]['entry']}")
+    assert past["units"] == whole[0]["balance_units"]
+    assert past["as_of_entry"] == whole[0]["entry"]
+    info, told = desk.json("info"), remote.json("info")
+    for name in ("name", "ledger_id", "vkey", "operator", "accounts", "assets"):
+        assert told[name] == info[name]
+    assert remote("info --log-key").strip() == info["vkey"]
+
+
+def test_a_file_is_previewed_and_submitted_once(remote):
+    remote("pay alice bob 2.00 eur@bank --out offline.json")
+    assert remote.json("preview offline.json")["status"] == "preview"
+    assert remote.json("submit offline.json")["status"] == "settled"
+    assert remote.json("submit offline.json")["status"] == "repeated"
+
+
+def test_a_hold_is_made_and_captured(remote):
+    before = remote.units("bob")
+    held = remote.json("hold create alice bob 3.00 eur@bank --until 2d")
+    hold = held["receipt"]["results"][0]
+    assert remote.jsonl("balance alice eur@bank")[0]["held"] == "3.00"
+    remote(f"hold capture {hold} --leg eur@bank=1 --final")
+    assert remote.units("bob") == before + 100
+    remote.refused(f"hold capture {hold}", code="unknown_hold")
+
+
+def test_a_contract_is_deployed_called_and_asked(desk, remote):
+    document = {
+        "deadline": "1900000000000000",
+        "legs": [{"payer": "alice", "receiver": "bob", "asset": "eur@bank", "units": "500"}],
+    }
+    remote(f"contract deploy deal-1 escrow --account alice --args '{json.dumps(document)}'")
+    before = remote.units("alice")
+    remote("contract call deal-1 fund --account alice --arg leg=0 --spend eur@bank=5.00")
+    assert remote.units("alice") == before - 500
+    for question in ("powers deal-1", "positions deal-1 alice", "exits deal-1 alice", "list"):
+        same(desk, remote, f"contract {question}")
+
+
+def test_payments_are_imported_once(remote):
+    remote.write("pay.csv", "sender,amount,receiver,ref\nalice,1.00,bob,R-1\nalice,2.00,bob,R-2\n")
+    before = remote.units("bob")
+    for _ in range(2):
+        summary = remote.json("import payments pay.csv --asset eur@bank")
+        assert (summary["lines"], summary["codes"]) == (2, {})
+    assert remote.units("bob") == before + 300
+
+
+def test_proofs_and_the_whole_history_are_verified_by_url(desk, remote, running):
+    index = remote.json("pay alice bob 0.25 eur@bank")["receipt"]["index"]
+    vkey = desk.vkey()
+    for _ in range(100):
+        if remote.run(f"proof receipt {index} --out of-{index}.proof").exit_code == 0:
+            break
+    assert remote.json(f"proof check of-{index}.proof --log-key {vkey}")["entry"] == index
+    remote(f"proof balance bob eur@bank --out balance-{index}.proof")
+    assert remote.json(f"proof check balance-{index}.proof --log-key {vkey}")["status"] == "proven"
+    verified = remote.json(f"verify {running.url} --log-key {vkey}")
+    assert (verified["status"], verified["ledger_id"]) == ("verified", desk.json("info")["ledger_id"])
+
+
+def test_what_a_node_does_not_show_is_never_read_off_a_file(running):
+    with Client(running.url) as client:
+        ledger = RemoteLedger(client)
+        assert ledger.get("account", "alice") == client.account("alice")
+        for ask in (lambda: ledger.get("institution", "bank-ag"), lambda: ledger.rows("balance")):
+            with pytest.raises(CommandError, match="does not show"):
+                ask()
+
+
+def test_what_is_no_url_is_told(desk):
+    result = desk.fails("info --url nonsense", exit_code=2)
+    assert "no URL" in result.stderr
