@@ -1,0 +1,326 @@
+"""The venues of the no-free-lunch property: one entry for each kind of contract that could be robbed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tallystick.ledger.rejections import Rejection
+from tallystick.ledger.transactions import Action
+from tests.contracts.market import ISSUER, Market
+from tests.ledger.world import SECOND, call, transfer
+from tests.no_free_lunch.harness import ACTOR, OTHERS, Move, Venue, everything
+
+A, B, C, D = (f"{code}@{ISSUER}" for code in "abcd")
+FUNDS = 10**12
+
+
+def new_market(venues: Sequence[Venue], **more: Any) -> Market:
+    """Return a market with funded accounts and the venues set up with others' value."""
+    market = Market(accounts=(ACTOR, *OTHERS), **more)
+    market.fund(FUNDS, A, B, C, D)
+    for venue in venues:
+        venue.set_up(market)
+    return market
+
+
+# What any pool offers.
+
+
+def pool_moves(contract: str, assets: tuple[str, ...]) -> dict[str, Move]:
+    """Return the moves that the pool interface gives, and the ones around it: gifts, loans, time."""
+
+    def pair(number: int) -> dict[str, str]:
+        first = number % len(assets)
+        second = (first + 1 + number // len(assets) % (len(assets) - 1)) % len(assets)
+        return {"asset_in": assets[first], "asset_out": assets[second]}
+
+    def sell(market: Market, actor: str, units: int, which: int) -> list[Action]:
+        sides = pair(which)
+        spend = everything(market, actor, sides["asset_in"])
+        return [call(actor, contract, "swap_exact_in", spend=spend, **sides, units_in=units, least_out=0)]
+
+    def buy(market: Market, actor: str, units: int, which: int) -> list[Action]:
+        sides = pair(which)
+        spend = everything(market, actor, sides["asset_in"])
+        return [call(actor, contract, "swap_exact_out", spend=spend, **sides, units_out=units, most_in=FUNDS)]
+
+    def borrow(market: Market, actor: str, units: int, repaid: int) -> list[Action]:
+        asset = assets[units % len(assets)]
+        spend = everything(market, actor, asset)
+        paid = max(units - units // 50 - 2 + repaid % (units // 25 + 5), 0)
+        return [
+            call(actor, contract, "flash", units={asset: units}),
+            call(actor, contract, "repay", spend=spend, units={asset: paid}),
+        ]
+
+    def give(market: Market, actor: str, units: int, which: int) -> list[Action]:
+        return [transfer(actor, (assets[which % len(assets)], contract, units))]
+
+    def wait(market: Market, actor: str, seconds: int, _: int) -> list[Action]:
+        market.world.time += seconds % 100_000 * SECOND
+        return []
+
+    return {
+        "sell": sell,
+        "crumble": repeated(sell),
+        "buy": buy,
+        "borrow": borrow,
+        "give": give,
+        "wait": wait,
+    }
+
+
+def method_move(contract: str, method: str) -> Move:
+    """Return the move of a method without arguments."""
+
+    def move(market: Market, actor: str, _: int, __: int) -> list[Action]:
+        return [call(actor, contract, method)]
+
+    return move
+
+
+def remove_shares(contract: str, *, scale: int = 1, **more: Any) -> Move:
+    """Return the move that removes some of the actor's shares, `scale` for one."""
+    share = f"share@{contract}"
+
+    def move(market: Market, actor: str, shares: int, _: int) -> list[Action]:
+        spend = everything(market, actor, share)
+        return [call(actor, contract, "remove_liquidity", spend=spend, shares=shares * scale, **more)]
+
+    return move
+
+
+def repeated(move: Move) -> Move:
+    """Return the move with a small number, made several times in one transaction: crumbs add up."""
+
+    def play(market: Market, actor: str, number: int, times: int) -> list[Action]:
+        return [
+            action for _ in range(times % 12 + 1) for action in move(market, actor, number % 9 + 1, times)
+        ]
+
+    return play
+
+
+# Constant-product pools.
+
+
+def constant_product(
+    contract: str,
+    *,
+    assets: tuple[str, str] = (A, B),
+    reserves: tuple[int, int] = (10**7, 4 * 10**7),
+    kind: str = "constant_product_pool",
+    **parameters: Any,
+) -> Venue:
+    """Return a constant-product pool with two other providers and the actor: a third each, exactly."""
+
+    def set_up(market: Market) -> None:
+        market.deploy(contract, kind, asset_0=assets[0], asset_1=assets[1], **parameters)
+        for provider in (*OTHERS, ACTOR):
+            units = {"units_0": reserves[0], "units_1": reserves[1]}
+            spend = dict(zip(assets, reserves, strict=True))
+            market.call(provider, contract, "mint", spend=spend, **units)
+
+    def mint(market: Market, actor: str, units_0: int, units_1: int) -> list[Action]:
+        spend = everything(market, actor, *assets)
+        return [call(actor, contract, "mint", spend=spend, units_0=units_0, units_1=units_1)]
+
+    def add(market: Market, actor: str, most_0: int, most_1: int) -> list[Action]:
+        spend = everything(market, actor, *assets)
+        return [call(actor, contract, "add_liquidity", spend=spend, most_0=most_0, most_1=most_1)]
+
+    def swap(market: Market, actor: str, units_in: int, number: int) -> list[Action]:
+        """Ask for a little more or less than the quote, from either side, some of it in kind."""
+        side = number % 2
+        sides = {"asset_in": assets[side], "asset_out": assets[1 - side]}
+        try:
+            fair = market.view(contract, "quote_exact_in", **sides, units_in=units_in)
+        except Rejection:
+            fair = 0
+        back = number // 2 % 3
+        amounts = {
+            f"in_{side}": units_in + back,
+            f"in_{1 - side}": 0,
+            f"out_{side}": back,
+            f"out_{1 - side}": max(fair + number // 6 % 5 - 1, 0),
+        }
+        return [call(actor, contract, "swap", spend=everything(market, actor, *assets), **amounts)]
+
+    moves: Mapping[str, Move] = {
+        **pool_moves(contract, assets),
+        "mint": mint,
+        "add": add,
+        "remove": remove_shares(contract),
+        "nibble": repeated(remove_shares(contract)),
+        "swap": swap,
+        "sync": method_move(contract, "sync"),
+        "skim": method_move(contract, "skim"),
+    }
+    return Venue(contract=contract, set_up=set_up, moves=moves, trades=assets)
+
+
+# Concentrated-liquidity pools.
+
+
+def concentrated(contract: str, *, assets: tuple[str, str] = (B, C), **parameters: Any) -> Venue:
+    """Return a concentrated-liquidity pool at a price of one, with two other providers."""
+    spacing = 60
+
+    def set_up(market: Market) -> None:
+        market.deploy(
+            contract,
+            "concentrated_liquidity_pool",
+            asset_0=assets[0],
+            asset_1=assets[1],
+            tick_spacing=spacing,
+            sqrt_price=1 << 96,
+            **parameters,
+        )
+        spend = dict.fromkeys(assets, FUNDS // 2)
+        for provider, width in zip(OTHERS, (200, 4), strict=True):
+            ticks = {"lower": -width * spacing, "upper": width * spacing}
+            market.call(provider, contract, "mint", spend=spend, **ticks, liquidity=10**8)
+
+    def ticks(number: int) -> dict[str, int]:
+        lower = number % 7 - 3
+        return {"lower": lower * spacing, "upper": (lower + 1 + number // 7 % 3) * spacing}
+
+    def mint(market: Market, actor: str, liquidity: int, which: int) -> list[Action]:
+        spend = everything(market, actor, *assets)
+        return [call(actor, contract, "mint", spend=spend, **ticks(which), liquidity=liquidity)]
+
+    def burn(market: Market, actor: str, liquidity: int, which: int) -> list[Action]:
+        return [call(actor, contract, "burn", **_own_ticks(market, actor, which), liquidity=liquidity)]
+
+    def collect(market: Market, actor: str, _: int, which: int) -> list[Action]:
+        return [call(actor, contract, "collect", **_own_ticks(market, actor, which))]
+
+    def _own_ticks(market: Market, actor: str, which: int) -> dict[str, int]:
+        """Return a range that the actor has, if any."""
+        own = market.view(contract, "position", account=actor)
+        if not own:
+            return ticks(which)
+        chosen = own[which % len(own)]
+        return {"lower": chosen.lower, "upper": chosen.upper}
+
+    moves: Mapping[str, Move] = {
+        **pool_moves(contract, assets),
+        "mint": mint,
+        "burn": burn,
+        "nibble": repeated(burn),
+        "collect": collect,
+    }
+    return Venue(contract=contract, set_up=set_up, moves=moves, trades=assets)
+
+
+# Stable pools.
+
+STABLE_SHARE = 10**18
+"""The shares that one unit of an asset without decimals is worth: shares count with 18 decimals."""
+
+
+def stable(contract: str, *, assets: tuple[str, ...] = (B, C, D), **parameters: Any) -> Venue:
+    """Return a balanced stable pool with two other providers and the actor."""
+
+    def set_up(market: Market) -> None:
+        market.deploy(contract, "stable_pool", assets=list(assets), amplification=100, **parameters)
+        units = [3 * 10**6] * len(assets)
+        spend = dict(zip(assets, units, strict=True))
+        for provider in (*OTHERS, ACTOR):
+            market.call(provider, contract, "add_liquidity", spend=spend, units=units, least_shares=0)
+
+    def spread(units: int, number: int) -> list[int]:
+        """Return amounts of each asset: some of them, all, or one."""
+        return [units if number >> index & 1 else 0 for index in range(len(assets))]
+
+    def add(market: Market, actor: str, units: int, which: int) -> list[Action]:
+        spend = everything(market, actor, *assets)
+        amounts = spread(units, which)
+        return [call(actor, contract, "add_liquidity", spend=spend, units=amounts, least_shares=0)]
+
+    def remove_units(market: Market, actor: str, units: int, which: int) -> list[Action]:
+        spend = everything(market, actor, f"share@{contract}")
+        arguments = {"units": spread(units, which), "most_shares": FUNDS * STABLE_SHARE}
+        return [call(actor, contract, "remove_units", spend=spend, **arguments)]
+
+    def remove_one(market: Market, actor: str, shares: int, which: int) -> list[Action]:
+        spend = everything(market, actor, f"share@{contract}")
+        arguments = {"shares": shares * STABLE_SHARE // 100, "asset": assets[which % len(assets)], "least": 0}
+        return [call(actor, contract, "remove_one", spend=spend, **arguments)]
+
+    moves: Mapping[str, Move] = {
+        **pool_moves(contract, assets),
+        "add": add,
+        "remove": remove_shares(contract, scale=STABLE_SHARE // 100, least=[0] * len(assets)),
+        "nibble": repeated(remove_one),
+        "remove_units": remove_units,
+        "remove_one": remove_one,
+    }
+    if "admin" not in parameters:  # With an admin, a surplus is the admin's.
+        moves = {**moves, "sync": method_move(contract, "sync")}
+    return Venue(contract=contract, set_up=set_up, moves=moves, trades=assets)
+
+
+# A route through pools.
+
+
+def route(contract: str, hops: Mapping[tuple[str, str], str]) -> Venue:
+    """Return a route that trades over two hops: `hops` maps (asset in, asset out) to a pool."""
+
+    def paths(number: int) -> tuple[str, str, list[dict[str, str]]]:
+        ways = [
+            (first[0], second[1], [(pool, first[1]), (other, second[1])])
+            for first, pool in sorted(hops.items())
+            for second, other in sorted(hops.items())
+            if first[1] == second[0] and pool != other
+        ]
+        asset_in, asset_out, steps = ways[number % len(ways)]
+        return asset_in, asset_out, [{"pool": pool, "asset_out": asset} for pool, asset in steps]
+
+    def move(method: str, limit: dict[str, int]) -> Move:
+        def play(market: Market, actor: str, units: int, which: int) -> list[Action]:
+            asset_in, asset_out, steps = paths(which)
+            arguments = {
+                "asset_in": asset_in,
+                "asset_out": asset_out,
+                "paths": [{"units": units, "hops": steps}],
+                **limit,
+            }
+            return [call(actor, contract, method, spend=everything(market, actor, asset_in), **arguments)]
+
+        return play
+
+    return Venue(
+        contract=contract,
+        set_up=lambda market: market.deploy(contract, "route"),
+        moves={
+            "exact_in": move("swap_exact_in", {"least_out": 0}),
+            "exact_out": move("swap_exact_out", {"most_in": FUNDS}),
+        },
+    )
+
+
+PRICES = {A: 4, B: 1, C: 1, D: 1}
+"""What each asset is worth where these pools stand at first: they agree, or trading between them would be
+free lunch indeed."""
+POOL = constant_product("pool")
+FREE_POOL = constant_product("free", fee_bps=0, reserves=(7_000, 28_000))
+FEE_POOL = constant_product("shared", assets=(B, C), protocol_fee_to=OTHERS[0], reserves=(10**6, 10**6))
+CONCENTRATED = concentrated("ticks", fee_ppm=3_000)
+FREE_CONCENTRATED = concentrated("free-ticks", fee_ppm=0)
+STABLE = stable("stable", fee=4_000_000, admin=OTHERS[0], admin_fee=5_000_000_000)
+FREE_STABLE = stable("free-stable", fee=0)
+ROUTE = route(
+    "route",
+    {(A, B): "pool", (B, A): "free", (B, C): "shared", (C, B): "ticks", (C, D): "stable", (D, C): "stable"},
+)
+VENUES: dict[str, tuple[Venue, ...]] = {
+    "constant product": (POOL,),
+    "constant product, no fee": (FREE_POOL,),
+    "constant product, protocol fee": (FEE_POOL,),
+    "concentrated": (CONCENTRATED,),
+    "concentrated, no fee": (FREE_CONCENTRATED,),
+    "stable": (STABLE,),
+    "stable, no fee": (FREE_STABLE,),
+    "several pools and a route": (POOL, FREE_POOL, FEE_POOL, CONCENTRATED, STABLE, ROUTE),
+}
+"""Each entry is a world that is searched by itself."""
