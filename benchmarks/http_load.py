@@ -1,0 +1,116 @@
+"""The load for the HTTP benchmarks: a node as its own process, and wrk on the same cores.
+
+wrk is a C program that keeps connections open and sends the next request when an answer came. Its Lua scripts
+here only pick the next prepared request, so that making requests costs the measured machine little.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.service_world import LOG_KEY, ServiceWorld
+
+WRK_MISSING = "error: the load comes from wrk, which is not installed\nhint: sudo apt-get install wrk"
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s)$", re.MULTILINE)
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+@contextmanager
+def served(world: ServiceWorld, **settings: object) -> Iterator[str]:
+    """A node serving the world's ledger file; gives its URL."""
+    world.path.with_name(world.path.name + ".logkey").write_text(f"{LOG_KEY.skey}\n")
+    words = [f"--set={name}={value}" for name, value in {"port": 0, "log_level": "error", **settings}.items()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tallystick.cli", "serve", f"--ledger={world.path}", "--json", *words],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        yield str(json.loads(process.stdout.readline())["url"])
+    finally:
+        process.terminate()
+        process.wait(timeout=120)
+
+
+def write_bodies(directory: Path, bodies: Sequence[bytes], *, path: str) -> Path:
+    """Write a wrk script that posts each body once, in order; when they are used up it stops."""
+    data = directory / "bodies.txt"
+    data.write_bytes(b"\n".join(bodies))
+    script = directory / "post.lua"
+    # Two threads take the even and the odd lines, so that no body is sent twice.
+    script.write_text(
+        f"""
+local threads = 0
+function setup(thread) thread:set("offset", threads); threads = threads + 1 end
+function init(args)
+  requests = {{}}; local n = 0
+  for line in io.lines("{data}") do
+    if n % 2 == offset then requests[#requests + 1] = wrk.format("POST", "{path}", nil, line) end
+    n = n + 1
+  end
+  at = 0
+end
+function request()
+  at = at + 1
+  if at > #requests then wrk.thread:stop(); return wrk.format("GET", "/health") end
+  return requests[at]
+end
+"""
+    )
+    return script
+
+
+def write_paths(directory: Path, paths: Sequence[str]) -> Path:
+    """Write a wrk script that gets each path in turn, over and over."""
+    data = directory / "paths.txt"
+    data.write_text("\n".join(paths))
+    script = directory / "get.lua"
+    script.write_text(
+        f"""
+function init(args)
+  requests = {{}}; at = 0
+  for line in io.lines("{data}") do requests[#requests + 1] = wrk.format("GET", line) end
+end
+function request() at = at % #requests + 1; return requests[at] end
+"""
+    )
+    return script
+
+
+def find_wrk() -> str:
+    """Return where wrk is, or end with what to do: before anything is prepared for it."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise SystemExit(WRK_MISSING)
+    return wrk
+
+
+def run_wrk(
+    url: str, *, script: Path, connections: int, duration_seconds: int, threads: int = 2
+) -> Mapping[str, float]:
+    """Return requests a second, latencies in milliseconds and the number of bad answers."""
+    shown = subprocess.run(
+        [
+            find_wrk(), f"-t{threads}", f"-c{connections}", f"-d{duration_seconds}s", "--latency",
+            "--timeout=30s", "-s", str(script), url,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout  # fmt: skip
+    latencies = {
+        f"p{percent}_ms": float(value) * _MILLISECONDS[unit]
+        for percent, value, unit in _LATENCY.findall(shown)
+    }
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", shown)
+    if rate is None:
+        raise RuntimeError(f"wrk said: {shown}")
+    bad = re.search(r"Non-2xx or 3xx responses: ([0-9]+)", shown)
+    return {"rate": float(rate[1]), "bad_answers": float(bad[1]) if bad else 0.0, **latencies}
