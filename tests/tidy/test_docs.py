@@ -1,0 +1,72 @@
+import re
+
+import pytest
+
+from tests.tidy.markdown_links import check_links
+from tests.tidy.tracked_files import ROOT, list_tracked_files
+
+MARKDOWN = [path for path in list_tracked_files() if path.endswith(".md")]
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", MARKDOWN)
+def test_relative_links_lead_somewhere(path):
+    assert check_links(ROOT / path, root=ROOT) == []
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_decision_ends_in_what_would_change_our_mind(path):
+    headings = re.findall(r"^## (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[-1] == "What would change our mind"
+
+
+def test_decisions_are_numbered_from_one_and_in_the_index():
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    assert [path.name for path in DECISIONS if f"({path.name})" not in index] == []
+
+
+@pytest.fixture
+def page(tmp_path):
+    (tmp_path / "there.md").write_text("# A `first` heading\n\n## Twice\n\n## Twice\n\n```\n# code\n```\n")
+
+    def write(text):
+        file = tmp_path / "page.md"
+        file.write_text(text)
+        return check_links(file, root=tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](there.md)",
+        "[a](./there.md#a-first-heading)",
+        "[a](there.md#twice-1)",
+        "# Here\n\n[a](#here)",
+        "[a](https://example.org/missing.md)",
+        "[a](mailto:someone@example.org)",
+        "`[a](missing.md)`",
+        "```\n[a](missing.md)\n```",
+        "[a][b]\n\n[b]: there.md",
+    ],
+)
+def test_live_link_is_accepted(page, text):
+    assert page(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](missing.md)",
+        "![a](missing.png)",
+        "[a](there.md#no-such-heading)",
+        "[a](there.md#code)",
+        "[a](#nowhere)",
+        "[a](../outside.md)",
+        "[a][b]\n\n[b]: missing.md",
+    ],
+)
+def test_dead_link_is_refused(page, text):
+    assert len(page(text)) == 1
