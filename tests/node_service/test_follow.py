@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,17 @@ def pay(node: NodeProcess, desk: Desk, count: int = 1) -> tuple[bytes, bytes]:
     with Client(node.url) as client:
         envelopes = payments(desk, count)
         receipt = client.submit(envelopes)[-1].receipt
-        assert receipt is not None
-        return envelopes[-1], receipt
+    assert receipt is not None
+    wait_until_signed(node, decode_receipt(receipt).index)
+    return envelopes[-1], receipt
+
+
+def wait_until_signed(node: NodeProcess, index: int) -> None:
+    """Return once a published checkpoint covers the entry, within ten seconds."""
+    until = time.monotonic() + 10
+    while Follower(remote(node.url), log_key=VKEY).update().tree_size <= index:
+        assert time.monotonic() < until, f"no checkpoint covers entry {index}"
+        time.sleep(0.02)
 
 
 # The honest neighbour.
