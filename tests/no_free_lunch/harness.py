@@ -1,8 +1,9 @@
 """No free lunch: no sequence of one actor's calls ends with more of everything than it began with.
 
 One property for every contract that trades, lends or issues shares. A `Venue` says how an instance is set up
-(with other people's value in it) and which moves an actor has; Hypothesis strings moves together, over
-several venues at once. Nobody else acts, so whatever the actor gains it took from somebody.
+(with other people's value in it) and which moves an actor has; a `Setting` is a world of venues that is
+searched by itself. Hypothesis strings moves together, over all venues of a setting at once. Nobody else acts,
+so whatever the actor gains it took from somebody.
 
 The comparison is by asset: a free lunch has no less of any and more of one, counting wallet and positions.
 That alone would miss a gain in one asset bought with a unit of another, so after the moves the actor leaves
@@ -10,23 +11,28 @@ every contract and is compared again, with having left at once: by its worth at 
 venues began, where these agree, and by asset after buying back what it lacks with what it has too much of.
 The worth is the stronger test: at the price it stands at, a pool's reserves are worth least where they stand.
 
-After every transaction the ledger's invariants hold (`World` checks them) and every share is backed by what
-its contract holds.
+Where time itself pays (interest, rewards, streams), a venue says the most that waiting may pay any one
+account; what the actor has beyond that is a free lunch all the same.
 
-A later contract joins by adding a venue to `venues.py`.
+After every transaction the ledger's invariants hold (`World` checks them) and every share is backed by what
+its contract holds. README.md, beside this file, tells how a contract joins.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tallystick.ledger import backing
+from tallystick.ledger.apply import Kinds
+from tallystick.ledger.contract import Contract, Exit
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.transactions import Action
+from tallystick.protocol import KINDS
 from tests.contracts.market import Market
-from tests.ledger.world import call
+from tests.ledger.world import SECOND, call
 
 ACTOR = "actor"
 OTHERS = ("other-1", "other-2")
@@ -43,8 +49,43 @@ class Venue:
     moves: Mapping[str, Move]
     trades: tuple[str, ...] = ()
     """The assets that can be exchanged here through the pool interface."""
-    wealth: Callable[[Market, str], Counter[str]] | None = field(default=None)
+    wealth: Callable[[Market, str], Counter[str]] | None = None
     """What an account has inside, where that is not what `positions` says."""
+    paid_by_time: Callable[[Market, int], Mapping[str, int]] | None = None
+    """The most, by asset, that so many seconds may pay one account here; None: nothing."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A world that is searched by itself: its assets, their worth, and the venues in it."""
+
+    venues: tuple[Venue, ...]
+    prices: Mapping[str, int]
+    """What each base asset is worth where all venues stand at first: they must agree, or trading between
+    them would be free lunch indeed. A lending market's price feed says the same."""
+    funds: int = 10**12
+    """What every account begins with, of each asset that has a price."""
+    set_up: Callable[[Market], None] | None = None
+    """What the venues stand on (an oracle, say), set up after the funding and before them."""
+    kinds: Kinds = KINDS
+    accounts: tuple[str, ...] = ()
+    """Accounts beside the actor and the others: an admin, an issuer. They are funded too."""
+
+    def market(self) -> Market:
+        """Return a market with funded accounts and the venues set up with others' value."""
+        market = Market(accounts=(ACTOR, *OTHERS, *self.accounts), kinds=self.kinds)
+        market.fund(self.funds, *self.prices)
+        if self.set_up is not None:
+            self.set_up(market)
+        for venue in self.venues:
+            venue.set_up(market)
+        return market
+
+
+def with_kinds(*contracts: Contract) -> Kinds:
+    """Return the protocol's kinds and these: a hostile one, or one with a planted bug."""
+    added = {(contract.kind, contract.version): contract for contract in contracts}
+    return Kinds(contracts={**KINDS.contracts, **added}, policies=KINDS.policies, versions=KINDS.versions)
 
 
 class FreeLunch(AssertionError):
@@ -63,39 +104,54 @@ def move_lists(venues: Sequence[Venue], *, most: int = 12) -> st.SearchStrategy[
     return st.lists(one, min_size=1, max_size=most)
 
 
-def check_no_free_lunch(
-    market: Market,
-    venues: Sequence[Venue],
-    moves: Sequence[tuple[Any, ...]],
-    *,
-    prices: Mapping[str, int] | None = None,
-) -> Counter[str]:
-    """Play the moves as the actor, and leave; return how often each move went through. Raises `FreeLunch`.
+def wait(market: Market, actor: str, seconds: int, _: int) -> Sequence[Action]:
+    """The move that lets up to a day pass, with all timers that fall due."""
+    market.world.wait(seconds % 100_000)
+    return []
 
-    `prices` are the assets' worth at which all venues stand before the first move.
-    """
+
+def check_no_free_lunch(market: Market, setting: Setting, moves: Sequence[tuple[Any, ...]]) -> Counter[str]:
+    """Play the moves as the actor, and leave; return how often each move went through. Raises `FreeLunch`."""
+    venues = setting.venues
     went: Counter[str] = Counter()
     with market.forked():
         _leave_all(market, venues)
         idle = wealth(market, ACTOR, venues)
     with market.forked():
+        began = market.world.time
         before = wealth(market, ACTOR, venues)
         for (index, name), first, second in moves:
             venue = venues[index]
             if act(market, venue.moves[name](market, ACTOR, first, second)):
                 went[f"{venue.contract}.{name}"] += 1
-                check_backed(market, venues)
-                _compare(before, wealth(market, ACTOR, venues), f"after {name}")
+                check_backed(market)
+                due = _plus(before, _earned(market, venues, began))
+                _compare(due, wealth(market, ACTOR, venues), f"after {name}")
         _leave_all(market, venues)
-        left = wealth(market, ACTOR, venues)
-        _compare(idle, left, "after leaving")
-        gained = sum((left[asset] - idle[asset]) * worth for asset, worth in (prices or {}).items())
+        due = _plus(idle, _earned(market, venues, began))
+        changes = _changes(due, wealth(market, ACTOR, venues))
+        _check_changes(changes, "after leaving")
+        gained = sum(units * setting.prices.get(asset, 0) for asset, units in changes.items())
         if gained > 0:
-            changes = _changes(idle, left)
             raise FreeLunch(f"after leaving, worth {gained} more at the first prices: {changes}")
-        _buy_back(market, venues, idle)
-        _compare(idle, wealth(market, ACTOR, venues), "after buying back what was missing")
+        _buy_back(market, venues, due)
+        _compare(due, wealth(market, ACTOR, venues), "after buying back what was missing")
     return went
+
+
+def _earned(market: Market, venues: Sequence[Venue], began: int) -> Counter[str]:
+    """Return the most that the time since `began` may have paid the actor."""
+    seconds = (market.world.time - began) // SECOND
+    paying = [venue.paid_by_time for venue in venues if venue.paid_by_time is not None]
+    return _plus(*(paid(market, seconds) for paid in paying)) if seconds else Counter()
+
+
+def _plus(*parts: Mapping[str, int]) -> Counter[str]:
+    """Return the sum with its debts: `Counter`'s own plus forgets what is below zero."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return total
 
 
 def _leave_all(market: Market, venues: Sequence[Venue]) -> None:
@@ -104,7 +160,10 @@ def _leave_all(market: Market, venues: Sequence[Venue]) -> None:
 
 
 def _compare(before: Counter[str], after: Counter[str], when: str) -> None:
-    changes = _changes(before, after)
+    _check_changes(_changes(before, after), when)
+
+
+def _check_changes(changes: Mapping[str, int], when: str) -> None:
     if changes and min(changes.values()) > 0:
         raise FreeLunch(f"{when}: {changes}")
 
@@ -119,29 +178,33 @@ def wealth(market: Market, account: str, venues: Sequence[Venue]) -> Counter[str
     owned = Counter(market.balances(account))
     for venue in venues:
         if venue.wealth is not None:
-            owned += venue.wealth(market, account)
+            owned.update(venue.wealth(market, account))
             continue
         for position in market.view(venue.contract, "positions", account=account):
             owned[position.asset] += -position.units if position.owed else position.units
     return owned
 
 
-def check_backed(market: Market, venues: Sequence[Venue]) -> None:
-    """Check that every contract holds what it says stands behind its shares."""
-    for venue in venues:
-        for backing in market.view(venue.contract, "backing"):
-            held = market.world.balance(venue.contract, backing.asset)
-            assert held >= backing.units, f"{venue.contract} holds {held}, backing says {backing}"
+def check_backed(market: Market) -> None:
+    """Check that every contract holds what it says stands behind its shares. Raises `InvariantViolation`."""
+    backing.check_backed(market.world.store, market.world.kinds)
 
 
 def leave(market: Market, account: str, venue: Venue) -> Counter[str]:
-    """Call every way out that the contract names, check that it pays as promised, and return what it paid."""
+    """Call the ways out that the contract names, until there is none, and return what they paid.
+
+    Each must pay what it promised when it was asked for. It is asked again after every call, because one way
+    may open the next: a debt repaid frees its collateral. What can only leave later is not waited for.
+    """
     paid: Counter[str] = Counter()
     done: list[tuple[str, Any]] = []
-    ways = market.view(venue.contract, "exits", account=account)
-    for way in ways:
-        if (way.method, way.arguments) in done or not way.units_now:
-            continue
+    while True:
+        ways = market.view(venue.contract, "exits", account=account)
+        new = [way for way in ways if _leads_out(way) and (way.method, way.arguments) not in done]
+        if not new:
+            return paid
+        assert len(done) < 100, f"{venue.contract} has no end of ways out: {done[-1]}"
+        way = new[0]
         done.append((way.method, way.arguments))
         promised = Counter(
             {
@@ -153,7 +216,11 @@ def leave(market: Market, account: str, venue: Venue) -> Counter[str]:
         # What the call burns is not received, so the promise is the call's `receive` to the unit.
         market.call(account, venue.contract, way.method, spend=way.spend, receive=promised, **way.arguments)
         paid += promised
-    return paid
+
+
+def _leads_out(way: Exit) -> bool:
+    """Tell whether a way out pays now, or takes the very asset it is about: a debt to repay first."""
+    return bool(way.units_now) or way.asset in way.spend
 
 
 def _buy_back(market: Market, venues: Sequence[Venue], before: Counter[str]) -> None:

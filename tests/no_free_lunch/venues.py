@@ -1,25 +1,29 @@
-"""The venues of the no-free-lunch property: one entry for each kind of contract that could be robbed."""
+"""The pools' settings of the no-free-lunch property, and the moves that every pool and share has.
+
+`SETTINGS` are searched; `PLANTED` are the same with a bug in a contract, which the search must find.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from tallystick.contracts.constant_product_pool import ConstantProductPool, Liquidity
+from tallystick.ledger.contract import method
 from tallystick.ledger.rejections import Rejection
+from tallystick.ledger.runtime import CallContext
 from tallystick.ledger.transactions import Action
 from tests.contracts.market import ISSUER, Market
-from tests.ledger.world import SECOND, call, transfer
-from tests.no_free_lunch.harness import ACTOR, OTHERS, Move, Venue, everything
+from tests.ledger.world import call, transfer
+from tests.no_free_lunch.harness import ACTOR, OTHERS, Move, Setting, Venue, everything, wait, with_kinds
 
 A, B, C, D = (f"{code}@{ISSUER}" for code in "abcd")
-FUNDS = 10**12
+PRICES = {A: 4, B: 1, C: 1, D: 1}
+"""What each asset is worth where these pools stand at first."""
+FUNDS = Setting.funds
 
 
 def new_market(venues: Sequence[Venue], **more: Any) -> Market:
-    """Return a market with funded accounts and the venues set up with others' value."""
-    market = Market(accounts=(ACTOR, *OTHERS), **more)
-    market.fund(FUNDS, A, B, C, D)
-    for venue in venues:
-        venue.set_up(market)
-    return market
+    """Return the market of a setting with these venues."""
+    return Setting(tuple(venues), PRICES, **more).market()
 
 
 # What any pool offers.
@@ -54,10 +58,6 @@ def pool_moves(contract: str, assets: tuple[str, ...]) -> dict[str, Move]:
 
     def give(market: Market, actor: str, units: int, which: int) -> list[Action]:
         return [transfer(actor, (assets[which % len(assets)], contract, units))]
-
-    def wait(market: Market, actor: str, seconds: int, _: int) -> list[Action]:
-        market.world.time += seconds % 100_000 * SECOND
-        return []
 
     return {
         "sell": sell,
@@ -299,9 +299,6 @@ def route(contract: str, hops: Mapping[tuple[str, str], str]) -> Venue:
     )
 
 
-PRICES = {A: 4, B: 1, C: 1, D: 1}
-"""What each asset is worth where these pools stand at first: they agree, or trading between them would be
-free lunch indeed."""
 POOL = constant_product("pool")
 FREE_POOL = constant_product("free", fee_bps=0, reserves=(7_000, 28_000))
 FEE_POOL = constant_product("shared", assets=(B, C), protocol_fee_to=OTHERS[0], reserves=(10**6, 10**6))
@@ -313,14 +310,84 @@ ROUTE = route(
     "route",
     {(A, B): "pool", (B, A): "free", (B, C): "shared", (C, B): "ticks", (C, D): "stable", (D, C): "stable"},
 )
-VENUES: dict[str, tuple[Venue, ...]] = {
-    "constant product": (POOL,),
-    "constant product, no fee": (FREE_POOL,),
-    "constant product, protocol fee": (FEE_POOL,),
-    "concentrated": (CONCENTRATED,),
-    "concentrated, no fee": (FREE_CONCENTRATED,),
-    "stable": (STABLE,),
-    "stable, no fee": (FREE_STABLE,),
-    "several pools and a route": (POOL, FREE_POOL, FEE_POOL, CONCENTRATED, STABLE, ROUTE),
+SETTINGS: dict[str, Setting] = {
+    name: Setting(venues, PRICES)
+    for name, venues in {
+        "constant product": (POOL,),
+        "constant product, no fee": (FREE_POOL,),
+        "constant product, protocol fee": (FEE_POOL,),
+        "concentrated": (CONCENTRATED,),
+        "concentrated, no fee": (FREE_CONCENTRATED,),
+        "stable": (STABLE,),
+        "stable, no fee": (FREE_STABLE,),
+        "several pools and a route": (POOL, FREE_POOL, FEE_POOL, CONCENTRATED, STABLE, ROUTE),
+    }.items()
 }
-"""Each entry is a world that is searched by itself."""
+
+
+# Planted bugs: the search must find each.
+
+
+class OneTooMany(ConstantProductPool):
+    """Rounds what it pays for an exact input up, and trusts itself."""
+
+    kind = "one_too_many"
+
+    def _amount_out(self, ctx, pool, asset_in, asset_out, units_in):
+        return super()._amount_out(ctx, pool, asset_in, asset_out, units_in) + 1
+
+    def _products(self, ctx, pool, flow):
+        return 1, 0
+
+
+class WrongFee(ConstantProductPool):
+    """Scales one side of its check by another fee base: what lost Uranium Finance 57 million dollars."""
+
+    kind = "wrong_fee"
+
+    def _products(self, ctx, pool, flow):
+        product, least = super()._products(ctx, pool, flow)
+        return product, least * 99 // 100
+
+
+class RoundsUp(ConstantProductPool):
+    """Pays a removal rounded up."""
+
+    kind = "rounds_up"
+    tables: ClassVar = ConstantProductPool.tables
+
+    @method
+    def remove_liquidity(
+        self, ctx: CallContext, shares: int, least_0: int = 0, least_1: int = 0
+    ) -> Liquidity:
+        """Burn shares for their part, rounded up."""
+        pool = ctx.get("pool")
+        supply = ctx.supply(f"share@{ctx.this}")
+        units_0 = -(-shares * pool.reserve_0 // supply)
+        units_1 = -(-shares * pool.reserve_1 // supply)
+        ctx.burn(f"share@{ctx.this}", shares)
+        self._update(ctx, pool, pool.reserve_0 - units_0, pool.reserve_1 - units_1, resets_k=True)
+        ctx.pay(ctx.caller, ctx.params.asset_0, units_0)
+        ctx.pay(ctx.caller, ctx.params.asset_1, units_1)
+        return Liquidity(shares, units_0, units_1)
+
+
+class FreeLoans(ConstantProductPool):
+    """Forgives loans that are repaid without the fee, and a little more than that."""
+
+    kind = "free_loans"
+
+    def _products(self, ctx, pool, flow):
+        product, least = super()._products(ctx, pool, flow)
+        return (product, least) if not flow.out_0 or not flow.in_0 else (product, product // 2)
+
+
+def planted(bug: ConstantProductPool) -> Setting:
+    """Return the setting of a pool with that bug, and nothing else that could lose by it."""
+    venue = constant_product("pool", kind=bug.kind, reserves=(7_000, 28_000), fee_bps=0)
+    return Setting((venue,), PRICES, kinds=with_kinds(bug))
+
+
+PLANTED: dict[str, Setting] = {
+    bug.kind: planted(bug) for bug in (OneTooMany(), WrongFee(), RoundsUp(), FreeLoans())
+}
