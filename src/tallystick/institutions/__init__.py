@@ -1,0 +1,12 @@
+"""Who owes whom: institutions, what accounts have and owe, and what that is worth, read from a state.
+
+    books      Books: a state with the indexes that institutions' questions need: who belongs to whom, what
+               everybody holds, claims by obligor, holds, redemptions, and contracts' answers about themselves
+    holdings   holdings_of(books, account): everything that an account has and owes, inside contracts too;
+               look_through(books, asset, units): shares followed to the claims and tokens behind them
+    prices     Prices: what a unit of an asset is worth in a unit of account, an exact ratio with its source
+               and its time; a price that nobody gave is `Missing` with a reason, never a guess
+
+Everything here reads and computes in whole numbers; nothing writes. The same functions answer for the state
+as it is, for one rebuilt at a past entry, and for a fork on which a drill runs.
+"""
