@@ -13,6 +13,7 @@ from tallystick.institutions.holdings import (
 )
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.contract import Exit, Position
+from tallystick.ledger.records import Terms
 from tallystick.ledger.rejections import Code, Rejection
 from tests.institutions.city import ALDER, BIRCH, NOTE, PERK, RESERVE, City, Till
 from tests.ledger.world import DAY, SECOND, call, deploy, hold, issue, transfer
@@ -66,6 +67,26 @@ def test_a_loan_inside_a_contract_is_owed_and_what_secures_it_is_pledged(city):
     assert rows(city, "alice")[2:] == [
         Holding("alice", ALDER, 1_000, "pledged", free_units=400, party="till", note="lent"),
         Holding("alice", ALDER, 300, "inside", owed=True, party="till", note="borrowed"),
+    ]
+
+
+def test_what_a_claims_terms_name_as_collateral_is_pledged_while_the_claim_is_outstanding(city):
+    city.open("alder.cover")
+    city.join("alder.cover", "alder-bank", founder="alder")
+    city.do("alder", transfer("alder", (RESERVE, "alder.cover", 9_000)))
+    terms = Terms(owes="EUR", rank="secured", collateral="alder.cover")
+    city.claim("alder", "covered", "alder-bank", terms)
+    assert rows(city, "alder.cover") == [Holding("alder.cover", RESERVE, 9_000, "free", free_units=9_000)]
+    city.do("alder", issue("alder", ("covered@alder", "bob", 1)))
+    assert rows(city, "alder.cover") == [
+        Holding("alder.cover", RESERVE, 9_000, "pledged", note="covered@alder")
+    ]
+
+
+def test_what_somebody_owes_through_a_contract_names_the_debtor_and_cannot_leave():
+    inside = Inside("till", (Position(ALDER, 70, note="loan 3", due_from="bob"),), ())
+    assert _positions(inside, "alice") == [
+        Holding("alice", ALDER, 70, "due_in", party="bob", note="till: loan 3")
     ]
 
 

@@ -754,6 +754,22 @@ def a_stranger_settling(t: Town) -> Pair:
     yield t.seal("bank", tx.SettleRedemption(account="bank", lot=name, evidence="wire 1"))
 
 
+@case(Code.REDEEMED_BY_CONTRACT)
+def asking_the_obligor_past_the_contract_that_issued(t: Town) -> Pair:
+    issuing = msgspec.structs.replace(deploy("alice", "r", "puppet"), obligor="bank-inc")
+    t.do("alice", issuing, signers=[signer("alice"), signer("bank")])
+    t.do(
+        "alice",
+        play(
+            Step("create_claim", to="bank-inc", name="iou"),
+            Step("mint", to="alice", asset="iou@r", units=10),
+            contract="r",
+        ),
+    )
+    yield t.seal("alice", tx.Redeem(account="alice", asset="iou@r", units="10"))
+    yield t.seal("alice", tx.Redeem(account="alice", asset=EUR, units="10"))
+
+
 @case(Code.LOT_TOO_SMALL)
 def a_lot_that_pays_nothing(t: Town) -> Pair:
     terms = Terms(owes="USD", pays=1, per=10)

@@ -53,6 +53,8 @@ class Books:
         self._accounts: dict[str, set[str]] = {}
         self._claims: dict[str, set[str]] = {}
         self._issued: dict[str, set[str]] = {}
+        self._secured: dict[str, set[str]] = {}
+        """Claims by the account that their terms name as collateral."""
         self._contracts: dict[str, Instance] = {}
         self._holds: dict[str, Hold] = {}
         self._lots: dict[str, Lot] = {}
@@ -85,6 +87,8 @@ class Books:
                     self._issued.setdefault(value.issuer, set()).add(key[1])
                     if value.obligor:
                         self._claims.setdefault(value.obligor, set()).add(key[1])
+                    if value.terms is not None and value.terms.collateral:
+                        self._secured.setdefault(value.terms.collateral, set()).add(key[1])
                 case "instance":
                     self._contracts[key[1]] = value
                     self._know(key[1], loads(value.parameters))
@@ -215,6 +219,10 @@ class Books:
         """Return the assets that the account issues, sorted."""
         return tuple(sorted(self._issued.get(account, ())))
 
+    def secured_by(self, account: str) -> tuple[str, ...]:
+        """Return the outstanding claims whose terms name the account as their collateral, sorted."""
+        return tuple(name for name in sorted(self._secured.get(account, ())) if self.outstanding(name))
+
     def outstanding(self, asset: str) -> int:
         """Return how many units are outstanding: minus the issuing account's balance."""
         return -self._held.get(self.asset(asset).issuer, _NOTHING).get(asset, 0)
@@ -248,6 +256,10 @@ class Books:
     def contracts(self) -> list[str]:
         """Every contract's id, sorted."""
         return sorted(self._contracts)
+
+    def contracts_of(self, institution: str) -> list[str]:
+        """Return the contracts that were deployed with the institution's consent to be its own, sorted."""
+        return sorted(name for name, one in self._contracts.items() if one.obligor == institution)
 
     def instance(self, contract: str) -> Instance:
         """Return a contract's record. Rejections: `unknown_contract`."""

@@ -12,10 +12,10 @@ from typing import Literal
 
 from tallystick.institutions.books import Books, Inside
 from tallystick.ledger.amounts import mul_div_down
-from tallystick.ledger.contract import Exit, Position
+from tallystick.ledger.contract import Exit, Position, replace
 from tallystick.ledger.rejections import Rejection
 
-Where = Literal["free", "held", "requested", "due", "defaulted", "inside", "pledged"]
+Where = Literal["free", "held", "requested", "due", "defaulted", "inside", "pledged", "due_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class Holding:
     due        the same, due and not paid
     defaulted  the same, not paid in time
     inside     in the contract `party`
-    pledged    in the contract `party`, where the account also owes something
+    pledged    in the contract `party`, where the account also owes something; or in the account itself,
+               which the terms of the claim `note` name as its collateral
+    due_in     not there: `party` owes it through a contract, which `note` names
     """
 
     account: str
@@ -77,13 +79,16 @@ def holdings_of(books: Books, account: str) -> tuple[list[Holding], list[Unanswe
     found: list[Holding] = []
     balances = books.balances(account)
     promised = _promised(books, account)
+    secures = ", ".join(books.secured_by(account))
     for asset in sorted(balances):
         units = balances[asset]
         if units <= 0:
             continue
         encumbered = promised.get(asset, [])
         free = units - sum(holding.units for holding in encumbered)
-        if free:
+        if free and secures:
+            found.append(Holding(account, asset, free, "pledged", note=secures))
+        elif free:
             found.append(Holding(account, asset, free, "free", free_units=free))
         found += encumbered
     unanswered = []
@@ -127,6 +132,11 @@ def _positions(inside: Inside, account: str) -> list[Holding]:
         if position.owed:
             found.append(_position(inside.contract, account, position, "inside"))
             continue
+        if position.due_from:
+            note = ": ".join(filter(None, (inside.contract, position.note)))
+            owing = replace(position, note=note)
+            found.append(_position(position.due_from, account, owing, "due_in"))
+            continue
         now, when = ways.get(position.asset, (0, None))
         free = min(position.units, now)
         ways[position.asset] = now - free, when
@@ -137,7 +147,7 @@ def _positions(inside: Inside, account: str) -> list[Holding]:
 
 
 def _position(
-    contract: str, account: str, position: Position, where: Where, *, free: int = 0, until: int | None = None
+    party: str, account: str, position: Position, where: Where, *, free: int = 0, until: int | None = None
 ) -> Holding:
     return Holding(
         account,
@@ -146,7 +156,7 @@ def _position(
         where,
         free_units=free,
         owed=position.owed,
-        party=contract,
+        party=party,
         until=until,
         note=position.note,
     )

@@ -33,8 +33,10 @@ def units_owed(terms: Terms, units: int) -> int:
 def redeem(x: Execution, action: Redeem) -> str:
     """Request redemption of a lot and return its id.
 
-    Rejections: `not_a_claim`, `unknown_asset`, `lot_too_small`, `issuer_cannot_hold`,
-    `insufficient_balance`, `quota_exceeded`, those of amounts.
+    A claim that a contract issues is redeemed by that contract's own methods.
+
+    Rejections: `not_a_claim`, `unknown_asset`, `redeemed_by_contract`, `lot_too_small`,
+    `issuer_cannot_hold`, `insufficient_balance`, `quota_exceeded`, those of amounts.
     """
     asset = x.asset(action.asset)
     if asset.terms is None:
@@ -44,6 +46,9 @@ def redeem(x: Execution, action: Redeem) -> str:
         check_reference(action.reference)
     if asset.issuer == action.account:
         raise Rejection(Code.ISSUER_CANNOT_HOLD, account=action.account, asset=asset.id)
+    if x.account(asset.issuer).controller:
+        # A contract keeps its own books of what it issued: nothing may be retired behind its back.
+        raise Rejection(Code.REDEEMED_BY_CONTRACT, asset=asset.id, contract=asset.issuer)
     if units_owed(asset.terms, units) == 0:
         raise Rejection(Code.LOT_TOO_SMALL, asset=asset.id, units=str(units), per=str(asset.terms.per))
     check_promise(x, asset, action.account, units)

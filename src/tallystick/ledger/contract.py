@@ -72,12 +72,17 @@ class Backing(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """What an account has inside a contract: `units` of `asset`, owned by it or owed by it."""
+    """What an account has inside a contract: `units` of `asset`, owned by it or owed by it.
+
+    What somebody owes the account through the contract names that debtor in `due_from`: units that are to
+    come, where the others are units that the contract holds or pays by rule.
+    """
 
     asset: str
     units: int
     owed: bool = False
     note: str = ""
+    due_from: str = ""
 
 
 class Exit(msgspec.Struct, frozen=True):

@@ -127,6 +127,8 @@ class Code(StrEnum):
     """An issuing account promises its own asset through a second account. Facts: account, asset."""
     NOT_A_CLAIM = "not_a_claim"
     """The asset is no claim, so nobody owes anything on it. Facts: asset, kind."""
+    REDEEMED_BY_CONTRACT = "redeemed_by_contract"
+    """A contract issues this claim, and its methods alone redeem it. Facts: asset, contract."""
     UNKNOWN_LOT = "unknown_lot"
     """No such open redemption. Facts: lot."""
     NOT_THE_HOLDER = "not_the_holder"
