@@ -2,6 +2,10 @@
 
 The recorded pair's calls infer their input from its balance; here they name it. Three ways of trading must
 give the same: naming all four amounts, exact-in, and out first against an obligation.
+
+There, what a call was sent stays in the pair when the call fails; here a refused call leaves nothing behind.
+So the harness parks it, in an account of its own, until the step that finds it there: the next burn burns the
+parked liquidity too, the next deposit or trade also pays the parked units, a skim sends them home.
 """
 
 from collections.abc import Mapping
@@ -19,6 +23,7 @@ from tests.vectors.harness import Adapter, Tally, check_rejected, compare, numbe
 POOL = "pool"
 X, Y = "x@mint", "y@mint"
 SHARE = f"share@{POOL}"
+PLENTY = 10**38
 
 REASONS = {
     "UniswapV2: K": Refusal.PRODUCT_FALLS,
@@ -37,15 +42,17 @@ REASONS = {
 
 
 class Pair:
-    """A pool, a user with funds in both assets, and what failed burns left parked."""
+    """A pool, a user with funds in both assets, and what failed steps left parked."""
 
-    def __init__(self, *, fee_on: bool, funds: tuple[int, int], how: str = "swap") -> None:
+    def __init__(self, *, fee_on: bool, how: str = "swap") -> None:
         market = Market(accounts=("user", "fees", "parking"))
-        market.world.mint(X, user=funds[0])
-        market.world.mint(Y, user=funds[1])
+        market.world.mint(X, user=PLENTY)
+        market.world.mint(Y, user=PLENTY)
         to = {"protocol_fee_to": "fees"} if fee_on else {}
         market.deploy(POOL, "constant_product_pool", asset_0=X, asset_1=Y, **to)
         self.market, self.world, self.how = market, market.world, how
+        self.funds_before: dict[str, int] = {}
+        """What the recorded user had before the first step beyond what ours had."""
 
     def act(self, *actions: Action) -> Any:
         """Run the actions in one transaction and return the last one's result."""
@@ -56,13 +63,9 @@ class Pair:
             call("user", POOL, "mint", spend=_pay(amount0, amount1), units_0=amount0, units_1=amount1)
         )
 
-    def burn(self, liquidity: int) -> None:
-        """Burn the liquidity with whatever is parked."""
-        parked = self.world.balance("parking", SHARE)
-        back = [transfer("parking", (SHARE, "user", parked))] if parked else []
-        burned = parked + liquidity
-        spend = [(SHARE, burned)] if burned else []
-        self.act(*back, call("user", POOL, "remove_liquidity", spend=spend, shares=burned))
+    def burn(self, liquidity: int, *before: Action) -> None:
+        spend = [(SHARE, liquidity)] if liquidity else []
+        self.act(*before, call("user", POOL, "remove_liquidity", spend=spend, shares=liquidity))
 
     def swap(self, *, in_0: int = 0, in_1: int = 0, out_0: int = 0, out_1: int = 0) -> None:
         """Trade these amounts in this pair's way."""
@@ -98,44 +101,80 @@ class Pair:
         except Rejection:
             return 0
 
-    def donate(self, amount0: int = 0, amount1: int = 0) -> Action:
+    def donate(self, amount0: int = 0, amount1: int = 0) -> list[Action]:
+        """Return the actions that give the pool these units, and its providers what they are worth."""
         legs = [(asset, POOL, units) for asset, units in ((X, amount0), (Y, amount1)) if units]
-        return transfer("user", *legs)
+        return [transfer("user", *legs), call("user", POOL, "sync")] if legs else []
 
     # What the harness asks of a history.
 
     def play(self, step: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Play the step with what is parked: it lies in the pair there, so the call finds it."""
         told = numbers(step)
-        match step["op"]:
+        parked = self._parked()
+        try:
+            self._unpark(parked)
+            self._play(told, parked)
+        except Rejection:
+            self._park(parked)
+            raise
+        return {}
+
+    def _play(self, told: Mapping[str, Any], parked: Mapping[str, int]) -> None:
+        match told["op"]:
             case "mint":
-                self.mint(told["amount0"], told["amount1"])
+                self.mint(told["amount0"] + parked[X], told["amount1"] + parked[Y])
             case "burn":
-                self.burn(told["liquidity"])
+                self.burn(told["liquidity"] + parked[SHARE], *self.donate(parked[X], parked[Y]))
+                return
             case "swap":
-                side = told["tokenIn"]
-                self.swap(**{f"in_{side}": told["amountIn"], f"out_{1 - side}": told["amountOut"]})
-            case "donateSync":
-                amounts = {name: told[name] for name in ("amount0", "amount1") if name in told}
-                donated = [self.donate(**amounts)] if any(amounts.values()) else []
-                self.act(*donated, call("user", POOL, "sync"))
-            case "sync":
-                self.act(call("user", POOL, "sync"))
+                ins = [parked[X], parked[Y]]
+                ins[told["tokenIn"]] += told["amountIn"]
+                out = {f"out_{1 - told['tokenIn']}": told["amountOut"]}
+                self.swap(in_0=ins[0], in_1=ins[1], **out)
+            case "donateSync" | "sync":
+                given = (told.get("amount0", 0) + parked[X], told.get("amount1", 0) + parked[Y])
+                self.act(*(self.donate(*given) or [call("user", POOL, "sync")]))
             case "skim":
-                # There it returns what a failed swap had paid in; here a failed swap left nothing.
+                # There it returns what a failed step had paid in; here that step left nothing.
                 assert self.act(call("user", POOL, "skim")) == ["0", "0"]
             case unknown:
                 raise AssertionError(f"no such step: {unknown}")
-        return {}
+        self._park({SHARE: parked[SHARE]})
 
     def failed(self, step: Mapping[str, Any]) -> None:
-        """Park what a failed burn had sent: there, the pair keeps it and the next burn burns both."""
-        if step["op"] == "burn":
-            self.act(transfer("user", (SHARE, "parking", int(step["liquidity"]))))
+        """Park what the failed step had sent."""
+        sent = numbers(step)
+        match step["op"]:
+            case "burn":
+                self._park({SHARE: sent["liquidity"]})
+            case "mint" | "donateSync":
+                self._park({X: sent.get("amount0", 0), Y: sent.get("amount1", 0)})
+            case "swap":
+                self._park({(X, Y)[sent["tokenIn"]]: sent["amountIn"]})
+
+    def _parked(self) -> dict[str, int]:
+        return {asset: self.world.balance("parking", asset) for asset in (X, Y, SHARE)}
+
+    def _park(self, units: Mapping[str, int]) -> None:
+        self._move("user", "parking", units)
+
+    def _unpark(self, units: Mapping[str, int]) -> None:
+        self._move("parking", "user", units)
+
+    def _move(self, source: str, to: str, units: Mapping[str, int]) -> None:
+        legs = [(asset, to, moved) for asset, moved in units.items() if moved]
+        if legs:
+            self.act(transfer(source, *legs))
 
     def state(self, step: Mapping[str, Any]) -> Mapping[str, Any]:
         row = self.market.view(POOL, "state")
         assert self.world.balance(POOL, X) == row.reserve_0
         assert self.world.balance(POOL, Y) == row.reserve_1
+        owned = {name: self.world.balance("user", asset) for name, asset in (("user0", X), ("user1", Y))}
+        if "after" in step and not self.funds_before:
+            # The recorded wallet's funds are not told: they are what the first state makes them.
+            self.funds_before = {name: int(step["after"][name]) - units for name, units in owned.items()}
         return {
             "reserve0": row.reserve_0,
             "reserve1": row.reserve_1,
@@ -145,8 +184,7 @@ class Pair:
             "price1Cumulative": row.cumulative_1,
             "feeToLP": self.world.balance(f"{POOL}/protocol", SHARE),
             "userLP": self.world.balance("user", SHARE),
-            "user0": self.world.balance("user", X),
-            "user1": self.world.balance("user", Y),
+            **{name: units + self.funds_before.get(name, 0) for name, units in owned.items()},
         }
 
 
@@ -162,10 +200,8 @@ def _map(units_0: int, units_1: int) -> dict[str, int]:
 
 
 def run_history(document: Mapping[str, Any], case: Mapping[str, Any], *, how: str = "swap") -> Tally:
-    """Replay one pair's life. Its wallet began with what it had after the first mint, and that mint."""
-    first = numbers(next(step for step in case["steps"] if "revert" not in step))
-    funds = tuple(first["after"][f"user{side}"] + first[f"amount{side}"] for side in (0, 1))
-    pair = Pair(fee_on=case["feeOn"], funds=funds, how=how)
+    """Replay one pair's life."""
+    pair = Pair(fee_on=case["feeOn"], how=how)
     codes = {**REASONS, "UniswapV2: K": Code.OBLIGATION_OPEN} if how == "flash" else REASONS
     return Tally(cases=1) + replay(pair, case["steps"], reasons=codes)
 
@@ -175,13 +211,15 @@ def run_history(document: Mapping[str, Any], case: Mapping[str, Any], *, how: st
 
 def _pool_at(reserve_0: int, reserve_1: int) -> Pair:
     """Return a pair whose first deposit is these reserves."""
-    pair = Pair(fee_on=False, funds=(10**37, 10**37))
+    pair = Pair(fee_on=False)
     pair.mint(reserve_0, reserve_1)
     return pair
 
 
 def run_published(document: Mapping[str, Any], case: Mapping[str, Any]) -> Tally:
-    """Run one of the cases written down in the project's own tests."""
+    """Run one of the cases written down in the project's own tests, or a recorded life among them."""
+    if "fn" not in case:
+        return run_history(document, case)
     CASES[case["fn"]](numbers(case))
     return Tally(cases=1)
 
@@ -253,11 +291,11 @@ def _run_steps(pair: Pair, steps: list[Mapping[str, Any]]) -> None:
 
 
 def _run_cumulative(case: Mapping[str, Any]) -> None:
-    _run_steps(Pair(fee_on=False, funds=(10**37, 10**37)), case["steps"])
+    _run_steps(Pair(fee_on=False), case["steps"])
 
 
 def _run_protocol_fee(case: Mapping[str, Any]) -> None:
-    pair = Pair(fee_on=case["feeOn"], funds=(10**37, 10**37))
+    pair = Pair(fee_on=case["feeOn"])
     _run_steps(pair, case["steps"])
     state = pair.state({})
     found = {
@@ -297,9 +335,9 @@ def _pool_with(reserve_0: int, reserve_1: int, supply: int) -> Pair:
         first_0 = min(reserve_0, supply)
         first_1 = -(-(supply**2) // first_0)
     pair = _pool_at(first_0, first_1)
-    rest = (reserve_0 - first_0, reserve_1 - first_1)
-    donated = [pair.donate(*rest)] if any(rest) else []
-    pair.act(*donated, call("user", POOL, "sync"))
+    donated = pair.donate(reserve_0 - first_0, reserve_1 - first_1)
+    if donated:
+        pair.act(*donated)
     state = pair.state({})
     assert (state["reserve0"], state["reserve1"], state["totalSupply"]) == (reserve_0, reserve_1, supply)
     return pair

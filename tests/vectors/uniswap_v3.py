@@ -1,26 +1,28 @@
 """Uniswap v3's numbers against the concentrated-liquidity pool.
 
 The published maths is run against the pool's functions, the published swaps against a pool of one provider.
-The recorded life was led through the NonfungiblePositionManager and the SwapRouter, so a `PositionManager`
-plays both: each of its token ids is an account of its own here, which holds that token's one position; it
-turns desired amounts into liquidity with the pool's own quote, and asks for price limits as the router does.
+The recorded lives were led through the NonfungiblePositionManager and the SwapRouter, so a `PositionManager`
+plays both: it turns desired amounts into liquidity with the pool's own quote, keeps the books of its tokens,
+and asks for price limits as the router does.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
+import pytest
+
 from tallystick.contracts import concentrated_liquidity_pool as clp
 from tallystick.contracts.concentrated_liquidity_pool import Refusal
-from tallystick.ledger.rejections import Code, Rejection
-from tests.contracts.market import Market
+from tallystick.ledger.rejections import Code
+from tests.contracts.market import ISSUER, Market
 from tests.ledger.world import call, transfer
 from tests.vectors.harness import Adapter, Tally, check_rejected, compare, numbers, replay
 
 POOL = "pool"
 X, Y = "x@mint", "y@mint"
 PLENTY = 1 << 125
-WALLETS = ("A", "B", "C")
 
 REASONS = {
     "AS": Code.AMOUNT_NOT_POSITIVE,
@@ -184,21 +186,43 @@ def _check_five_digits(expected: str, numerator: int, denominator: int) -> None:
 # Recorded lives.
 
 
+@dataclass
+class Token:
+    """A position of the manager's books: an owner's part of what the manager has in that range."""
+
+    owner: str
+    lower: int
+    upper: int
+    liquidity: int = 0
+    inside: tuple[int, int] = (0, 0)
+    owed: tuple[int, int] = (0, 0)
+
+    @property
+    def range(self) -> dict[str, int]:
+        return {"lower": self.lower, "upper": self.upper}
+
+
 class PositionManager:
-    """The recorded pool's life, as its position manager and router led it."""
+    """The recorded pool's life, as its position manager and router led it.
+
+    The manager is one account here as it is one contract there: all tokens of a range share its one position,
+    which rounds once where their own accounts round each. So it keeps the books of the
+    NonfungiblePositionManager: what a token is owed is worked out for itself, and at most what the pool owes
+    the range is collected.
+    """
 
     def __init__(self, case: Mapping[str, Any]) -> None:
-        divisor_0, divisor_1 = case["feeProtocol"]
-        shared = {"protocol_divisor_0": divisor_0, "protocol_divisor_1": divisor_1}
-        if divisor_0 or divisor_1:
-            shared["protocol_account"] = "protocol"
-        wallets = tuple(map(_wallet, WALLETS))
-        self.market = _market(
-            case, sqrt_price="initialSqrtPriceX96", accounts=(*wallets, "protocol"), **shared
-        )
+        divisors = {f"protocol_divisor_{side}": part for side, part in enumerate(case["feeProtocol"]) if part}
+        shared = {**divisors, "protocol_account": "protocol"} if divisors else {}
+        wallets = dict.fromkeys(_wallet(step["who"]) for step in case["steps"])
+        accounts = (*wallets, "manager", "protocol")
+        self.market = _market(case, sqrt_price="initialSqrtPriceX96", accounts=accounts, **shared)
         self.world = self.market.world
-        self.tokens: list[tuple[str, int, int]] = []
-        """By token id less one: who owns it, and its range."""
+        # The manager passes on what it is paid: it has nothing of its own.
+        funds = [(asset, ISSUER, PLENTY) for asset in (X, Y)]
+        self.world.do("manager", transfer("manager", *funds))
+        self.tokens: list[Token] = []
+        """By token id less one."""
 
     def play(self, step: Mapping[str, Any]) -> Mapping[str, Any]:
         told = numbers(step)
@@ -206,9 +230,9 @@ class PositionManager:
             case "mint":
                 returns = self._mint(told)
             case "increaseLiquidity":
-                returns = self._increase(told)
+                returns = self._add(told, self._token(told))
             case "decreaseLiquidity":
-                returns = self._act(told, "burn", liquidity=told["liquidity"])
+                returns = self._decrease(told)
             case "collect":
                 returns = self._collect(told)
             case "exactInputSingle":
@@ -219,75 +243,95 @@ class PositionManager:
                 raise AssertionError(f"no such step: {unknown}")
         return {"returns": returns}
 
+    def _token(self, told: Mapping[str, Any]) -> Token:
+        number = told["tokenId"]
+        # A token that was never minted: nobody's position, which the pool does not know.
+        return self.tokens[number - 1] if 0 < number <= len(self.tokens) else Token("nobody", 0, 0)
+
     def _mint(self, told: Mapping[str, Any]) -> list[int]:
-        lower, upper = told["tickLower"], told["tickUpper"]
-        number = len(self.tokens) + 1
-        liquidity = self._liquidity(told, lower, upper)
-        self.world.open(f"token-{number}")
-        amounts = self._add(told, number, lower, upper, liquidity)
-        self.tokens.append((told["who"], lower, upper))
-        return [number, liquidity, *amounts]
+        token = Token(told["who"], told["tickLower"], told["tickUpper"])
+        returns = self._add(told, token)
+        self.tokens.append(token)
+        return [len(self.tokens), *returns]
 
-    def _increase(self, told: Mapping[str, Any]) -> list[int]:
-        """Add to a token's liquidity; anybody may."""
-        _, lower, upper = self.tokens[told["tokenId"] - 1]
-        liquidity = self._liquidity(told, lower, upper)
-        return [liquidity, *self._add(told, told["tokenId"], lower, upper, liquidity)]
-
-    def _liquidity(self, told: Mapping[str, Any], lower: int, upper: int) -> int:
+    def _add(self, told: Mapping[str, Any], token: Token) -> list[int]:
+        """Add what the desired amounts buy; the wallet pays the manager, and that the pool. Anybody may."""
         desired = {"units_0": told["amount0Desired"], "units_1": told["amount1Desired"]}
-        liquidity: int = self.market.view(POOL, "quote_liquidity", lower=lower, upper=upper, **desired)
-        return liquidity
-
-    def _add(self, told: Mapping[str, Any], number: int, lower: int, upper: int, liquidity: int) -> list[int]:
-        """Have the wallet pay the token's account, and that account the pool, in one transaction."""
-        where = {"lower": lower, "upper": upper, "liquidity": liquidity}
-        quoted = self.market.view(POOL, "quote_mint", **where)
+        liquidity: int = self.market.view(POOL, "quote_liquidity", **token.range, **desired)
+        quoted = self.market.view(POOL, "quote_mint", **token.range, liquidity=liquidity)
         spend = [(asset, units) for asset, units in ((X, quoted.units_0), (Y, quoted.units_1)) if units]
-        wallet, token = _wallet(told["who"]), f"token-{number}"
+        wallet, inside = _wallet(told["who"]), self._inside(token)
         done = self.world.do(
             wallet,
-            transfer(wallet, *((asset, token, units) for asset, units in spend)),
-            call(token, POOL, "mint", spend=spend, **where),
+            transfer(wallet, *((asset, "manager", units) for asset, units in spend)),
+            call("manager", POOL, "mint", spend=spend, **token.range, liquidity=liquidity),
         )
-        assert self.market.balances(token) == {}, "the quote was not what the pool took"
-        return _amounts(done.results[-1])
+        assert self.market.balances("manager") == {}, "the quote was not what the pool took"
+        self._settle(token, inside)
+        token.liquidity += liquidity
+        return [liquidity, *_amounts(done.results[-1])]
 
-    def _act(self, told: Mapping[str, Any], method: str, **arguments: Any) -> list[int]:
-        """Call as the token's account if it is its owner who asks, else as whoever asks."""
-        owner, lower, upper = self.tokens[told["tokenId"] - 1]
-        account = f"token-{told['tokenId']}" if told["who"] == owner else _wallet(told["who"])
-        return _amounts(self.market.call(account, POOL, method, lower=lower, upper=upper, **arguments))
-
-    def _collect(self, told: Mapping[str, Any]) -> list[int]:
-        """Collect and send home. Their emptied token is still there, owed nothing; here it is forgotten."""
-        try:
-            amounts = self._act(told, "collect")
-        except Rejection as refused:
-            if refused.code is Refusal.UNKNOWN_POSITION and "returns" in told:
-                return [0, 0]
-            raise
-        token, wallet = f"token-{told['tokenId']}", _wallet(told["who"])
-        legs = [(asset, wallet, units) for asset, units in zip((X, Y), amounts, strict=True) if units]
-        if legs:
-            self.world.do(token, transfer(token, *legs))
+    def _decrease(self, told: Mapping[str, Any]) -> list[int]:
+        token, liquidity = self._token(told), told["liquidity"]
+        burn = {**token.range, "liquidity": liquidity}
+        if told["who"] != token.owner:
+            return _amounts(self.market.call(_wallet(told["who"]), POOL, "burn", **burn))
+        if liquidity > token.liquidity:
+            # More than the token has is asked of the pool as more than the manager has.
+            all_of_it = sum(one.liquidity for one in self.tokens if one.range == token.range)
+            burn["liquidity"] += all_of_it - token.liquidity
+        inside = self._inside(token)  # Burning all of a range forgets its ticks, and with them the growth.
+        amounts = _amounts(self.market.call("manager", POOL, "burn", **burn))
+        self._settle(token, inside)
+        token.liquidity -= liquidity
+        token.owed = (token.owed[0] + amounts[0], token.owed[1] + amounts[1])
         return amounts
 
+    def _collect(self, told: Mapping[str, Any]) -> list[int]:
+        """Collect all that the token is owed, and send it home."""
+        token, wallet = self._token(told), _wallet(told["who"])
+        if told["who"] != token.owner:
+            return _amounts(self.market.call(wallet, POOL, "collect", **token.range))
+        if token.liquidity:
+            self._settle(token, self._inside(token))
+        if not any(token.owed):
+            return [0, 0]
+        most = {"most_0": token.owed[0], "most_1": token.owed[1]}
+        amounts = _amounts(self.market.call("manager", POOL, "collect", **token.range, **most))
+        token.owed = (0, 0)
+        legs = [(asset, wallet, units) for asset, units in zip((X, Y), amounts, strict=True) if units]
+        if legs:
+            self.world.do("manager", transfer("manager", *legs))
+        return amounts
+
+    def _inside(self, token: Token) -> tuple[int, int]:
+        now = self.market.view(POOL, "growth_inside", **token.range)
+        return now.growth_0, now.growth_1
+
+    def _settle(self, token: Token, inside: tuple[int, int]) -> None:
+        """Credit the token with the fees since it was last settled, rounded down for itself."""
+        grown = [(after - before) % (1 << 256) for after, before in zip(inside, token.inside, strict=True)]
+        earned = [growth * token.liquidity >> 128 for growth in grown]
+        token.inside = inside
+        token.owed = (token.owed[0] + earned[0], token.owed[1] + earned[1])
+
     def _swap(self, told: Mapping[str, Any], units: int, *, least: int = 0) -> dict[str, int]:
-        """Swap without a price limit but the last price there is, as the router does."""
-        zero_for_one = told["zeroForOne"]
+        """Swap without a price limit but the last price there is, as the router does.
+
+        The router refuses to move a price where nobody provides liquidity; so does an exact swap here.
+        """
+        wallet, zero_for_one = _wallet(told["who"]), told["zeroForOne"]
         asset_in, asset_out = (X, Y) if zero_for_one else (Y, X)
-        result = self.market.call(
-            _wallet(told["who"]),
-            POOL,
-            "swap_to_limit",
-            spend={asset_in: PLENTY},
-            receive={asset_out: least} if least else {},
-            asset_in=asset_in,
-            asset_out=asset_out,
-            units=units,
-            sqrt_price_limit=clp.SQRT_PRICE_MIN + 1 if zero_for_one else clp.SQRT_PRICE_MAX - 1,
-        )
+        pair, spend = {"asset_in": asset_in, "asset_out": asset_out}, {asset_in: PLENTY}
+        limit = clp.SQRT_PRICE_MIN + 1 if zero_for_one else clp.SQRT_PRICE_MAX - 1
+        trade = {**pair, "units": units, "sqrt_price_limit": limit}
+        quoted = self.market.view(POOL, "quote_to_limit", **trade)
+        if not (quoted.units_in or quoted.units_out):
+            exact = {**pair, "units_in": units, "least_out": 0}
+            self.market.call(wallet, POOL, "swap_exact_in", spend=spend, **exact)
+            pytest.fail("an exact swap of nothing went through")
+        receive = {asset_out: least} if least else {}
+        result = self.market.call(wallet, POOL, "swap_to_limit", spend=spend, receive=receive, **trade)
         swapped: dict[str, int] = numbers(result)
         return swapped
 

@@ -418,6 +418,13 @@ class Amounts(Record, frozen=True):
     units_1: int
 
 
+class Growth(Record, frozen=True):
+    """Fees per unit of liquidity, in 2^-128 of a unit of each asset, modulo 2^256."""
+
+    growth_0: int
+    growth_1: int
+
+
 class Swapped(Record, frozen=True):
     """What a swap took and paid; `fee` is part of `units_in`."""
 
@@ -513,18 +520,31 @@ class ConcentratedLiquidityPool(Contract):
         return amounts
 
     @method
-    def collect(self, ctx: CallContext, lower: int, upper: int) -> Amounts:
-        """Pay the caller all that its position is owed: fees, and what was burned.
+    def collect(
+        self,
+        ctx: CallContext,
+        lower: int,
+        upper: int,
+        most_0: int = UNITS_LIMIT - 1,
+        most_1: int = UNITS_LIMIT - 1,
+    ) -> Amounts:
+        """Pay the caller what its position is owed, fees and what was burned, up to the limits given.
 
-        A position left with nothing is forgotten.
+        Fees are settled first, unless what was settled before covers the limits. A position left with nothing
+        is forgotten.
         """
-        stake = _settled_now(ctx, _stake(ctx, ctx.caller, lower, upper), lower, upper)
-        owed = Amounts(stake.owed_0, stake.owed_1)
-        left = replace(stake, owed_0=0, owed_1=0) if stake.liquidity else None
-        ctx.put("position", ctx.caller, lower, upper, value=left)
-        _pay_both(ctx, ctx.caller, owed)
-        _tell(ctx, "collected", lower, upper, owed)
-        return owed
+        _check_most(most_0)
+        _check_most(most_1)
+        stake = _stake(ctx, ctx.caller, lower, upper)
+        if most_0 > stake.owed_0 or most_1 > stake.owed_1:
+            stake = _settled_now(ctx, stake, lower, upper)
+        paid = Amounts(min(stake.owed_0, most_0), min(stake.owed_1, most_1))
+        left = replace(stake, owed_0=stake.owed_0 - paid.units_0, owed_1=stake.owed_1 - paid.units_1)
+        kept = left if left.liquidity or left.owed_0 or left.owed_1 else None
+        ctx.put("position", ctx.caller, lower, upper, value=kept)
+        _pay_both(ctx, ctx.caller, paid)
+        _tell(ctx, "collected", lower, upper, paid)
+        return paid
 
     @method
     def close(self, ctx: CallContext, lower: int, upper: int, least_0: int = 0, least_1: int = 0) -> Amounts:
@@ -750,6 +770,17 @@ class ConcentratedLiquidityPool(Contract):
         )
 
     @view
+    def growth_inside(self, ctx: CallContext, lower: int, upper: int) -> Growth:
+        """Return the fee growth between two ticks. Only the difference of two answers means anything:
+
+        over it, each unit of liquidity in the range earned that many 2^-128 of a unit.
+        """
+        _check_ticks(ctx, lower, upper)
+        pool: Pool = ctx.get("pool")
+        rows = (_tick_row(ctx, pool, lower), _tick_row(ctx, pool, upper))
+        return Growth(*_growth_inside(pool, lower, upper, lower_row=rows[0], upper_row=rows[1]))
+
+    @view
     def position(self, ctx: CallContext, account: str) -> list[Statement]:
         """Return the statement of each of the account's positions, in order of range."""
         return [_statement(ctx, stake, *key[1:]) for key, stake in ctx.scan("position", account)]
@@ -817,6 +848,11 @@ def _check_units(amount: int) -> int:
         code = Code.AMOUNT_NOT_POSITIVE if amount <= 0 else Code.AMOUNT_TOO_LARGE
         raise Rejection(code, amount=str(amount))
     return amount
+
+
+def _check_most(most: int) -> None:
+    if most < 0:
+        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(most)[:48])
 
 
 def _check_liquidity(liquidity: int) -> int:
@@ -969,13 +1005,8 @@ def liquidity_per_tick_max(tick_spacing: int) -> int:
 
 
 def _change_tick(ctx: CallContext, pool: Pool, tick: int, change: int, *, net_change: int) -> Tick:
-    """Change the liquidity that refers to a tick, and return its row even if nothing refers to it any more.
-
-    By convention all growth before a tick was initialised happened below it.
-    """
-    row: Tick | None = ctx.get("tick", tick)
-    if row is None:
-        row = Tick(0, 0, pool.growth_0, pool.growth_1) if tick <= pool.tick else Tick(0, 0, 0, 0)
+    """Change the liquidity that refers to a tick, and return its row, even if nothing refers to it now."""
+    row = _tick_row(ctx, pool, tick)
     gross = row.gross + change
     liquidity_max = liquidity_per_tick_max(ctx.params.tick_spacing)
     if gross > liquidity_max:
@@ -987,6 +1018,17 @@ def _change_tick(ctx: CallContext, pool: Pool, tick: int, change: int, *, net_ch
         word = (ctx.get("bitmap", index >> 8) or 0) ^ (1 << (index & 255))
         ctx.put("bitmap", index >> 8, value=word or None)
     return changed
+
+
+def _tick_row(ctx: CallContext, pool: Pool, tick: int) -> Tick:
+    """Return a tick's row, or what it would be if it were initialised now.
+
+    By convention all growth before a tick was initialised happened below it.
+    """
+    row: Tick | None = ctx.get("tick", tick)
+    if row is not None:
+        return row
+    return Tick(0, 0, pool.growth_0, pool.growth_1) if tick <= pool.tick else Tick(0, 0, 0, 0)
 
 
 def _growth_inside(
