@@ -9,6 +9,7 @@ from typing import Final
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
+from tallystick.contracts.own_token_swap import OwnTokenSwap
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
 from tallystick.ledger.apply import Kinds
@@ -24,6 +25,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     Route(),
     ConcentratedLiquidityPool(),
     StablePool(),
+    OwnTokenSwap(),
 )
 
 KINDS: Final = Kinds(
