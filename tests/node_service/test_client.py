@@ -12,9 +12,11 @@ import pytest
 
 from tallystick.client.connection import Connection
 from tallystick.client.errors import ClientError
-from tallystick.client.http import AsyncClient, Client, EventReader
+from tallystick.client.events import EventReader
+from tallystick.client.http import Client
+from tallystick.client.http_async import AsyncClient
 from tallystick.client.proofs import ProvenBalance, ProvenReceipt, verify_proof
-from tallystick.client.questions import AnswerInvalid, NodeRefused, Unreachable
+from tallystick.client.questions.asking import AnswerInvalid, NodeRefused, Unreachable
 from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.transactions import decode_envelope, decode_payload
@@ -161,15 +163,22 @@ def test_the_asynchronous_client_asks_the_same(running, client, desk):
                 events,
                 await other.account("alice"),
                 await other.balance("bob", EUR),
+                await other.account("nobody"),
+                [name async for name, _ in other.accounts()],
+                [one async for one in other.balances("alice")],
+                await other.ledger_id(),
+                await other.now() >= desk.ledger.now(),
             )
 
-    settled, refused, history, events, account, balance = asyncio.run(story())
+    settled, refused, history, events, account, balance, *rest = asyncio.run(story())
     assert [decode_receipt(one.receipt).sender for one in settled] == ["alice", "alice"]
     assert refused.rejection.code is Code.INSUFFICIENT_BALANCE
     assert history == list(client.history("alice"))
     assert events == list(islice(client.stream(after=-1), 3))
     assert account == client.account("alice")
     assert balance == client.balance("bob", EUR)
+    names = [name for name, _ in client.accounts()]
+    assert rest == [None, names, list(client.balances("alice")), client.ledger_id, True]
 
 
 @pytest.mark.long
@@ -280,6 +289,26 @@ def test_a_rejection_is_an_outcome_and_not_tried_again():
     (settled,) = client.submit([b"envelope"])
     assert settled.rejection.code is Code.INSUFFICIENT_BALANCE
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("code", ["leg_not_open", "a_code_of_tomorrow"])
+def test_what_a_contract_refuses_is_a_rejection_alone_and_in_a_batch(code):
+    client, asked, _ = scripted(refusal(422, code))
+    (alone,) = client.submit([b"envelope"])
+    settled = {"repeated": False, "receipt": json.loads(RECEIPT)}
+    refused = {"error": code, "facts": {"leg": "1"}, "message": ""}
+    client, asked_together, _ = scripted(httpx.Response(200, json=[settled, refused]))
+    _, together = client.submit([b"1", b"2"])
+    assert [one.rejection.code.value for one in (alone, together)] == [code, code]
+    assert together.rejection.facts == {"leg": "1"}
+    assert (len(asked), len(asked_together)) == (1, 1)
+
+
+def test_the_two_clients_ask_the_same():
+    def asked(client: type) -> set[str]:
+        return {name for name in vars(client) if not name.startswith("_")}
+
+    assert asked(Client) == asked(AsyncClient)
 
 
 def test_retry_after_is_the_least_pause_and_pauses_double():

@@ -14,7 +14,7 @@ import pytest
 
 from tallystick.client.follow import Follower, LogLied, RemoteLog, open_url
 from tallystick.client.http import Client
-from tallystick.client.questions import Unreachable
+from tallystick.client.questions.asking import Unreachable
 from tallystick.client.sources import SourceError
 from tallystick.client.verifier import VerificationFailed, verify
 from tallystick.ledger.receipts import decode_receipt

@@ -29,7 +29,7 @@ import msgspec
 
 from tallystick.client.errors import ClientError
 from tallystick.client.keyring import write_private
-from tallystick.client.questions import HttpError, Unreachable
+from tallystick.client.questions.asking import HttpError, Unreachable
 from tallystick.client.sources import Export, SourceError
 from tallystick.crypto import sha256
 from tallystick.ledger.receipts import decode_receipt

@@ -24,7 +24,7 @@ from tallystick.node.log_files import LogFiles
 from tallystick.node.metrics import Metrics
 from tallystick.node.problems import RequestProblem, describe_problem
 from tallystick.node.rates import Rates
-from tallystick.node.routes import current_balance
+from tallystick.node.routes.accounts import current_balance
 from tallystick.node.service import Answer, Service
 
 Scope = Any

@@ -1,0 +1,161 @@
+"""Accounts: what they have and had, what moved on them, and what is open."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from tallystick.ledger.rejections import Code
+from tallystick.ledger.store import Key
+from tallystick.node.problems import RequestProblem
+from tallystick.node.proofs import balance_proof
+from tallystick.node.routes.asking import After, Backend, Limit, Page, described, json_bytes
+from tallystick.node.service import Service
+
+
+class BalanceAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an account has of an asset: `held` of the `units` are in holds and redemptions.
+
+    `as_of` is the entry after which this is so; a past balance does not say what was held.
+    """
+
+    account: str
+    asset: str
+    units: str
+    as_of: int
+    held: str | None = None
+    available: str | None = None
+
+
+def routes(backend: Backend) -> list[HTTPRouteHandler]:
+    """Return this topic's handlers."""
+    service, readers, ledger = backend.service, backend.readers, backend.service.ledger
+
+    @get("/v1/accounts", tags=["accounts"], summary="All accounts")
+    async def list_accounts(after: After = None, limit: Limit = 100) -> Page:
+        return backend.page("account", after=after, limit=limit, describe=backend.record("account"))
+
+    @get("/v1/accounts/{account:str}", tags=["accounts"], summary="An account")
+    async def get_account(account: str) -> dict[str, Any]:
+        return backend.existing("account", Code.UNKNOWN_ACCOUNT, account=account)
+
+    @get("/v1/accounts/{account:str}/balances", tags=["accounts"], summary="All that an account has now")
+    async def list_balances(account: str, after: After = None, limit: Limit = 100) -> Page:
+        ledger.check_account(account)
+
+        def describe(key: Key) -> dict[str, Any]:
+            return _balance(service, account, key[2])
+
+        return backend.page("balance", account, after=after, limit=limit, describe=describe)
+
+    @get("/v1/accounts/{account:str}/balances/{asset:str}", tags=["accounts"], summary="A balance")
+    async def get_balance(
+        account: str,
+        asset: str,
+        entry: Annotated[int | None, Parameter(ge=0, description="As it was right after this entry.")] = None,
+        time: Annotated[int | None, Parameter(ge=0, description="As it was at this time.")] = None,
+    ) -> BalanceAnswer:
+        """Return a balance: now, or as it was after an entry or at a time in microseconds UTC."""
+        if entry is None and time is None:
+            return current_balance(service, account, asset)
+        if entry is not None and time is not None:
+            raise RequestProblem(400, "bad_request", "a past balance is asked for by entry or by time")
+        past = await readers.look_back(
+            lambda projections: projections.balance_as_of(account, asset, entry=entry, time=time)
+        )
+        return BalanceAnswer(account=account, asset=asset, units=str(past.units), as_of=past.as_of)
+
+    @get(
+        "/v1/accounts/{account:str}/balances/{asset:str}/proof",
+        tags=["proofs"],
+        summary="A proof of a balance at the newest checkpoint",
+    )
+    async def get_balance_proof(account: str, asset: str) -> Response[bytes]:
+        return json_bytes(await readers.read(lambda view: balance_proof(view, account, asset), locked=True))
+
+    @get("/v1/accounts/{account:str}/history", tags=["accounts"], summary="What moved on an account")
+    async def get_history(
+        account: str,
+        asset: Annotated[str | None, Parameter(max_length=200)] = None,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Page:
+        """Return postings with resulting balances, oldest first."""
+        place = _place(after)
+        found = await readers.look_back(
+            lambda projections: projections.history(account, asset=asset, after=place, limit=limit)
+        )
+        items = [
+            {
+                "index": row.index,
+                "n": row.n,
+                "asset": row.asset,
+                "change": str(row.change),
+                "balance": str(row.balance),
+                "time": row.time,
+            }
+            for row in found.postings
+        ]
+        last = found.postings[-1] if len(items) == limit else None
+        return Page(items, None if last is None else f"{last.index}.{last.n}")
+
+    @get("/v1/accounts/{account:str}/holds", tags=["accounts"], summary="Open holds of an account")
+    async def list_holds(account: str, after: After = None, limit: Limit = 100) -> Page:
+        """Return the open holds that the account made or may capture."""
+        ledger.check_account(account)
+        return backend.page(
+            "hold_of",
+            account,
+            after=after,
+            limit=limit,
+            describe=lambda key: {"id": key[2], **described(ledger.state.get(("hold", key[2])))},
+        )
+
+    @get("/v1/accounts/{account:str}/mandates", tags=["accounts"], summary="Mandates of an account")
+    async def list_mandates(account: str, after: After = None, limit: Limit = 100) -> Page:
+        ledger.check_account(account)
+        return backend.page("mandate", account, after=after, limit=limit, describe=backend.record("mandate"))
+
+    @get("/v1/holds/{hold:str}", tags=["accounts"], summary="An open hold")
+    async def get_hold(hold: str) -> dict[str, Any]:
+        return backend.existing("hold", Code.UNKNOWN_HOLD, hold=hold)
+
+    return [
+        list_accounts,
+        get_account,
+        list_balances,
+        get_balance,
+        get_balance_proof,
+        get_history,
+        list_holds,
+        list_mandates,
+        get_hold,
+    ]
+
+
+def current_balance(service: Service, account: str, asset: str) -> BalanceAnswer:
+    """Return a balance as it is merged. Rejections: `unknown_account`, `unknown_asset`."""
+    ledger = service.ledger
+    ledger.check_account(account)
+    ledger.check_asset(asset)
+    as_of, found = service.read_still(lambda: (ledger.size - 1, _balance(service, account, asset)))
+    return BalanceAnswer(account=account, as_of=as_of, **found)
+
+
+def _balance(service: Service, account: str, asset: str) -> dict[str, Any]:
+    get = service.ledger.state.get
+    units = get(("balance", account, asset)) or 0
+    held = get(("held", account, asset)) or 0
+    return {"asset": asset, "units": str(units), "held": str(held), "available": str(units - held)}
+
+
+def _place(after: str | None) -> tuple[int, int]:
+    if after is None:
+        return -1, -1
+    index, _, n = after.partition(".")
+    # Nine digits each: a place beyond any log, and no number that SQLite could not bind.
+    if not (index.isascii() and index.isdigit() and n.isascii() and n.isdigit() and len(after) <= 24):
+        raise RequestProblem(400, "bad_request", "a place in a history is ENTRY.N", after=after[:40])
+    return min(int(index), 1 << 62), min(int(n), 1 << 62)

@@ -1,0 +1,23 @@
+"""Assets: what there is to hold, and every power over it."""
+
+from typing import Any
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from tallystick.ledger.rejections import Code
+from tallystick.node.routes.asking import After, Backend, Limit, Page
+
+
+def routes(backend: Backend) -> list[HTTPRouteHandler]:
+    """Return this topic's handlers."""
+
+    @get("/v1/assets", tags=["assets"], summary="All assets")
+    async def list_assets(after: After = None, limit: Limit = 100) -> Page:
+        return backend.page("asset", after=after, limit=limit, describe=backend.record("asset"))
+
+    @get("/v1/assets/{asset:str}", tags=["assets"], summary="An asset")
+    async def get_asset(asset: str) -> dict[str, Any]:
+        return backend.existing("asset", Code.UNKNOWN_ASSET, asset=asset)
+
+    return [list_assets, get_asset]
