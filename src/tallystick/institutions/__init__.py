@@ -6,6 +6,7 @@
                look_through(books, asset, units): shares followed to the claims and tokens behind them
     prices     Prices: what a unit of an asset is worth in a unit of account, an exact ratio with its source
                and its time; a price that nobody gave is `Missing` with a reason, never a guess
+    trust      trust_of_account(books, name), trust_of_asset(books, asset): whom whoever holds it relies on
 
 Everything here reads and computes in whole numbers; nothing writes. The same functions answer for the state
 as it is, for one rebuilt at a past entry, and for a fork on which a drill runs.

@@ -15,6 +15,11 @@ from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.contract import Exit, Position, replace
 from tallystick.ledger.rejections import Rejection
 
+STEPS_MAX = 4_096
+"""Shares that one question follows at most."""
+DEPTH_MAX = 64
+"""Shares within shares that one question follows at most."""
+
 Where = Literal["free", "held", "requested", "due", "defaulted", "inside", "pledged", "due_in"]
 
 
@@ -52,8 +57,8 @@ class Component:
     """What is behind an asset at the end of all shares: `units` of a claim or token.
 
     `via` are the contracts whose code holds it, the outermost first. `stopped` says why a share could not
-    be followed any further (`cycle`, `not_backed`, or the code with which its contract refused); then
-    `asset` is that share.
+    be followed any further (`cycle`, `not_backed`, `too_many`, or the code with which its contract refused);
+    then `asset` is that share.
     """
 
     asset: str
@@ -177,17 +182,23 @@ def look_through(books: Books, asset: str, units: int) -> list[Component]:
     """Return the claims and tokens behind `units` of an asset; a claim or token is itself.
 
     A share stands for its part of what backs the whole supply, rounded down, followed in turn. A chain of
-    shares that comes back to a contract it passed stops there.
+    shares that comes back to a contract it passed stops there, and after `STEPS_MAX` shares the rest stays
+    as it is (`too_many`): contracts that hold each other's shares can weave more paths than anyone can walk.
     """
-    return _look(books, asset, units, ())
+    return _look(books, asset, units, (), [STEPS_MAX])
 
 
-def _look(books: Books, asset: str, units: int, via: tuple[str, ...]) -> list[Component]:
+def _look(
+    books: Books, asset: str, units: int, via: tuple[str, ...], steps_left: list[int]
+) -> list[Component]:
     record = books.asset(asset)
     if record.kind != "share":
         return [Component(asset, units, via)]
     if record.issuer in via:
         return [Component(asset, units, via, stopped="cycle")]
+    if not steps_left[0] or len(via) == DEPTH_MAX:
+        return [Component(asset, units, via, stopped="too_many")]
+    steps_left[0] -= 1
     try:
         backings = books.backing(asset)
     except Rejection as refused:
@@ -199,5 +210,5 @@ def _look(books: Books, asset: str, units: int, via: tuple[str, ...]) -> list[Co
     for backing in backings:
         part = mul_div_down(units, backing.units, supply)
         if part:
-            found += _look(books, backing.asset, part, (*via, record.issuer))
+            found += _look(books, backing.asset, part, (*via, record.issuer), steps_left)
     return found
