@@ -97,6 +97,8 @@ def _do(ctx: CallContext, step: Step, seen: list[int]) -> None:
             seen.append(int(done))
         case "attempt_badly":
             ctx.attempt(step.to, "run", spend=7, steps=())  # type: ignore[arg-type]
+        case "attempt_badly_after":  # the call is carried out, then its `receive` is no number
+            ctx.attempt(step.to, "run", spend=budget, receive={step.asset: "much"}, steps=step.steps)  # type: ignore[dict-item]
         case "view":
             ctx.view(step.to, step.name or "look", steps=step.steps)
         case "balance":
@@ -131,10 +133,19 @@ def _do(ctx: CallContext, step: Step, seen: list[int]) -> None:
 
 
 class Careless(Contract):
-    """Returns what no receipt can carry."""
+    """Returns what no receipt can carry, and stores what could change in place."""
 
     kind = "careless"
     version = 1
+    tables: ClassVar = {"queue": Table(key=(), value=tuple[int, ...])}
+
+    @method
+    def keep(self, ctx: CallContext) -> bool:
+        """Store a list where a tuple is declared; tell whether a tuple is there."""
+        numbers = [1, 2]
+        ctx.put("queue", value=numbers)
+        numbers.append(3)
+        return bool(ctx.get("queue") == (1, 2))
 
     @method
     def half(self, ctx: CallContext) -> float:

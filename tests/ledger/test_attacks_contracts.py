@@ -535,6 +535,14 @@ def test_a_contract_pays_no_frozen_account() -> None:
     town.do("alice", play(Step("pay", "alice", GOLD, 5)))
 
 
+def test_what_is_stored_is_what_its_table_declares_and_never_changes_in_place() -> None:
+    town = Town()
+    town.do("alice", deploy("alice", "c", "careless"))
+    receipt = town.do("alice", call("alice", "c", "keep"))
+    assert receipt.results == [True]
+    assert town.get("c!", "queue") == (1, 2)
+
+
 def test_arguments_and_stored_integers_stay_below_2_to_the_256() -> None:
     town = Town()
     for units in (2**256 - 1, -(2**256) + 1):

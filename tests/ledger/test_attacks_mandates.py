@@ -286,6 +286,58 @@ def test_a_position_does_not_leave_to_a_stranger_beyond_the_caps() -> None:
     assert refused(town, play(Step("pay", "bob", EUR, 11), mandate=NAME)) == forbids("period_cap")
 
 
+def test_a_position_does_not_leave_through_a_dropped_attempt_beyond_the_caps() -> None:
+    town = town_with_mandate()
+    town.do("alice", transfer("alice", (EUR, "p", 50), (EUR, "q", 50)))
+    dropped = Step("attempt", to="q", steps=(Step("pay", "p", EUR, 50), Step("refuse")))
+    assert refused(town, play(dropped, Step("pay", "bob", EUR, 21), mandate=NAME)) == forbids("payment_cap")
+    town.do("agent", play(dropped, Step("pay", "bob", EUR, 20), mandate=NAME), signers=AGENT)
+    assert town.get("spent", "alice", NAME, EUR).units == 20
+
+
+def test_an_attempt_left_by_a_stray_exception_pays_for_nothing() -> None:
+    town = town_with_mandate()
+    town.do("alice", transfer("alice", (EUR, "p", 49), (EUR, "q", 50)))
+    price = (Step("take", asset=EUR, units=1), Step("pay", "p", EUR, 50))
+    badly = Step("attempt_badly_after", to="q", asset=EUR, units=1, steps=price, caught=True)
+
+    def script(units: int) -> tx.Call:
+        take = Step("take", asset=EUR, units=1)
+        return play(take, badly, Step("pay", "bob", EUR, units), spend=[(EUR, 1)], mandate=NAME)
+
+    assert refused(town, script(22)) == forbids("payment_cap")
+    town.do("agent", script(21), signers=AGENT)
+    assert town.get("spent", "alice", NAME, EUR).units == 21
+
+
+def test_a_position_inside_another_contract_does_not_leave_beyond_the_caps() -> None:
+    town = town_with_mandate()
+    town.do("alice", transfer("alice", (EUR, "q", 90)))
+    withdraw = Step("call", to="q", steps=(Step("pay", "p", EUR, 90),))
+    assert refused(town, play(withdraw, Step("pay", "bob", EUR, 21), mandate=NAME)) == forbids("payment_cap")
+    town.do("agent", play(withdraw, Step("pay", "bob", EUR, 20), mandate=NAME), signers=AGENT)
+    assert town.get("spent", "alice", NAME, EUR).units == 20
+
+
+def test_what_came_home_does_not_pay_for_what_leaves() -> None:
+    town = town_with_mandate()
+    town.do("alice", transfer("alice", (EUR, "p", 30), (EUR, "q", 50)))
+    price = Step(
+        "call",
+        to="q",
+        asset=EUR,
+        units=1,
+        steps=(Step("take", asset=EUR, units=1), Step("pay", "p", EUR, 50)),
+    )
+    script = (Step("take", asset=EUR, units=1), price, Step("pay", "alice", EUR, 50))
+    more = Step("pay", "bob", EUR, 21)
+    assert refused(town, play(*script, more, spend=[(EUR, 1)], mandate=NAME)) == forbids("payment_cap")
+    town.do(
+        "agent", play(*script, Step("pay", "bob", EUR, 20), spend=[(EUR, 1)], mandate=NAME), signers=AGENT
+    )
+    assert town.get("spent", "alice", NAME, EUR).units == 21
+
+
 def test_a_position_comes_home_freely() -> None:
     town = town_with_mandate()
     town.do("alice", transfer("alice", (EUR, "p", 90)))

@@ -261,7 +261,7 @@ class CallContext:
     `set_timer`, `owe`, `clear`.
     """
 
-    __slots__ = ("_budget", "_code", "_read_only", "_x", "caller", "params", "this", "time")
+    __slots__ = ("_budget", "_code", "_read_only", "_took", "_x", "caller", "params", "this", "time")
 
     def __init__(
         self,
@@ -278,6 +278,8 @@ class CallContext:
         self._code = code
         self._budget = budget
         self._read_only = read_only
+        self._took = False
+        """Whether this call took something, charged to the running mandate: what it pays is a price then."""
         self.this = contract
         self.caller = caller
         self.params = parameters
@@ -310,7 +312,8 @@ class CallContext:
         if value is not None and type(value) is not declared.value:
             if isinstance(declared.value, type):
                 raise TypeError(f"table {table} holds {declared.value.__name__}, not {type(value).__name__}")
-            msgspec.convert(value, declared.value)
+            # A list in place of a tuple could change under its readers, and would not come back as one.
+            value = msgspec.convert(value, declared.value)
         self._x.overlay.put(key, value)
 
     def scan(
@@ -483,6 +486,7 @@ class CallContext:
         x = self._x
         outer, x.overlay = x.overlay, Overlay(x.overlay)
         doomed_before, x.doomed = x.doomed, None
+        taken_before = dict(x.taken)
         try:
             result = self.call(contract, name, spend=spend, receive=receive, **arguments)
             if x.doomed is not None:
@@ -493,11 +497,12 @@ class CallContext:
             return False, refused.code.value
         else:
             outer.merge(x.overlay)
+            taken_before = x.taken
             return True, result
         finally:
             # On every way out, stray exceptions included: an attempt forgives what it called, nothing before.
             # (Work that ran out stays spent, so no such rejection is forgotten.)
-            x.overlay, x.doomed = outer, doomed_before
+            x.overlay, x.doomed, x.taken = outer, doomed_before, taken_before
 
     @_dooms
     def view(self, contract: str, name: str, /, **arguments: Any) -> Any:
@@ -618,6 +623,7 @@ class CallContext:
         x = self._x
         if x.mandate is None:
             return
+        self._took = True
         if self.caller == x.mandate[0]:
             x.taken[asset] = x.taken.get(asset, 0) + units
         else:
@@ -627,17 +633,22 @@ class CallContext:
         """Charge a mandate for what code pays to others out of the account's position.
 
         Payments to the account itself and back along the call stack are free: that value is still to leave,
-        and is charged then. Other code is a stranger: what it is paid may leave it without the mandate.
+        and is charged then. The price of what this call took alone may leave uncharged: the taking was
+        charged. Other code is a stranger: what it is paid may leave it without the mandate.
         """
         x = self._x
-        if x.mandate is None or to == x.mandate[0]:
+        if x.mandate is None:
+            return
+        if to == x.mandate[0]:
+            # What came home is no longer on its way out.
+            x.taken[asset] = max(x.taken.get(asset, 0) - units, 0)
             return
         recipient = x.account(to)
         if recipient.controller == self.this:
             return
         if any(frame.this == recipient.controller for frame in x.stack):
-            # A caller got it from outside its own books, and may pass it on as what was taken.
-            x.taken[asset] = x.taken.get(asset, 0) + units
+            if self._took:
+                x.taken[asset] = x.taken.get(asset, 0) + units
             return
         check_recipient(x, to)
         self._charge_leaving(to, asset, units)
