@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 
+from tallystick.ledger import transactions as tx
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.backing import check_backed
 from tallystick.ledger.contract import Backing, Contract, Record, Table, method, view
@@ -51,7 +52,8 @@ JARS = Kinds(
 def world_with_jar(**parameters: object) -> World:
     world = World(kinds=JARS)
     world.open("carol", "alice")
-    world.do("carol", create("carol", "coin"), issue("carol", ("coin@carol", "alice", 100)))
+    coin = create("carol", "coin", claw_back_by="carol")
+    world.do("carol", coin, issue("carol", ("coin@carol", "alice", 100)))
     world.do("alice", deploy("alice", "jar", "jar", **parameters))
     return world
 
@@ -94,4 +96,15 @@ def test_backing_is_read_from_the_state_and_not_from_what_the_contract_once_held
     key = ("balance", "jar", "coin@carol")
     world.store.values[key] -= 1
     with pytest.raises(InvariantViolation, match="it holds 39"):
+        check_backed(world.store, world.kinds)
+
+
+def test_what_was_clawed_back_from_a_contract_is_not_its_fault_and_excuses_nothing_else():
+    world = world_with_jar()
+    fill(world)
+    court = tx.ClawBack(account="carol", asset="coin@carol", source="jar", units="15", reason="court")
+    world.do("carol", court)
+    assert check_backed(world.store, world.kinds) == 1
+    world.store.values["balance", "jar", "coin@carol"] -= 1
+    with pytest.raises(InvariantViolation, match="it holds 24"):
         check_backed(world.store, world.kinds)

@@ -20,8 +20,9 @@ from tallystick.ledger.store import Overlay, Store
 def check_backed(state: Store, kinds: Kinds) -> int:
     """Check invariant 6 for every contract and return how many backings were checked.
 
-    What a contract says backs its shares it must hold, in its own account or in a sub-account of its; and a
-    share that is outstanding must be backed by something. Raises `InvariantViolation` 6.
+    What a contract says backs its shares it must hold, in its own account or in a sub-account of its, less
+    what was clawed back from it: its code learns of that only when it is called. And a share that is
+    outstanding must be backed by something. Raises `InvariantViolation` 6.
     """
     contracts = sorted(key[1] for key in state.values if key[0] == "instance")
     holdings, shares = _holdings(state), _outstanding_shares(state)
@@ -35,7 +36,8 @@ def check_backed(state: Store, kinds: Kinds) -> int:
             checked += 1
         for asset, units in needed.items():
             held = holdings.get((contract, asset), 0)
-            if held < units:
+            clawed_back = state.values.get(("clawed_back", contract, asset), 0)
+            if held + clawed_back < units:
                 raise InvariantViolation(
                     6, f"{contract} says that {units} {asset} back its shares; it holds {held}"
                 )

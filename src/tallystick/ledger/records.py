@@ -233,6 +233,7 @@ SYSTEM_TABLES: dict[str, object] = {
     "activation": int,  # () the protocol version that a timer will activate
     "asset": Asset,  # (asset)
     "balance": int,  # (account, asset), absent at zero
+    "clawed_back": int,  # (contract, asset): what powers over the asset took from the contract so far
     "clock": Clock,  # ()
     "genesis": str,  # () the ledger's id
     "held": int,  # (account, asset): the part of the balance in holds and redemptions
