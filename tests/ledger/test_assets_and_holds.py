@@ -96,6 +96,18 @@ def test_net_limits_see_the_whole_transaction() -> None:
     town.do("alice", *swap, limits=(at_most_20,))
 
 
+def test_a_net_limit_that_would_guard_nothing_is_refused() -> None:
+    town = Town()
+    payment = transfer("alice", (EUR, "bob", 50))
+    for account, asset, code in (
+        ("alcie", EUR, Code.UNKNOWN_ACCOUNT),
+        ("alice", "euro@bank", Code.UNKNOWN_ASSET),
+    ):
+        limit = tx.NetLimit(account=account, asset=asset, least="-50")
+        assert town.refused("alice", payment, limits=(limit,)).code is code
+    town.do("alice", payment, limits=(tx.NetLimit(account="alice", asset=EUR, least="-50"),))
+
+
 @pytest.mark.parametrize("least", ["", "-", "-0", "+1", "01", "1.0", " 1", "--1", "-01", "٣"])
 def test_a_net_limit_has_one_spelling(least: str) -> None:
     limit = tx.NetLimit(account="alice", asset=EUR, least=least)

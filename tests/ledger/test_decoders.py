@@ -97,6 +97,15 @@ def test_an_amount_that_code_computed_is_an_int(units: object) -> None:
         check_units(units)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("digits", [40, 5_000])
+def test_an_amount_that_code_computed_may_be_of_any_size_and_is_refused_by_its_code(digits: int) -> None:
+    for units, code in ((10**digits, Code.AMOUNT_TOO_LARGE), (-(10**digits), Code.AMOUNT_NOT_POSITIVE)):
+        with pytest.raises(Rejection) as refused:
+            check_units(units)
+        assert refused.value.code is code
+    assert check_units(2**128 - 1) == 2**128 - 1
+
+
 # Names.
 
 

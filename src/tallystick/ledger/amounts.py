@@ -53,9 +53,10 @@ def check_units(units: int) -> int:
     if type(units) is not int:  # a true division somewhere: replicas must not agree on a float
         raise TypeError(f"an amount is an int, not {type(units).__name__}")
     if units <= 0:
-        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units)[:48])
+        # A number of any size comes here, and CPython refuses to write out one of thousands of digits.
+        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units) if units > -UNITS_LIMIT else "negative")
     if units >= UNITS_LIMIT:
-        raise Rejection(Code.AMOUNT_TOO_LARGE, digits=len(str(units)), limit=str(UNITS_LIMIT - 1))
+        raise Rejection(Code.AMOUNT_TOO_LARGE, bits=units.bit_length(), limit=str(UNITS_LIMIT - 1))
     return units
 
 

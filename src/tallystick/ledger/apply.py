@@ -340,11 +340,17 @@ def _close(x: Execution) -> None:
 
 
 def _check_limits(x: Execution, transaction: tx.Transaction) -> None:
-    """Check the net limits. Rejections: `limit_exceeded`, `amount_not_an_integer`."""
+    """Check the net limits. One on a name that does not exist would guard nothing, so it is refused.
+
+    Rejections: `unknown_account`, `unknown_asset`, `amount_not_an_integer`, `amount_too_large`,
+    `limit_exceeded`.
+    """
     changes: dict[tuple[str, str], int] = {}
     for account, asset, moved, _ in x.overlay.postings:
         changes[account, asset] = changes.get((account, asset), 0) + moved
     for limit in transaction.limits:
+        x.account(limit.account)
+        x.asset(limit.asset)
         least = _parse_signed(limit.least)
         change = changes.get((limit.account, limit.asset), 0)
         if change < least:
