@@ -56,7 +56,7 @@ class ThreePool:
             amplification=given["A"],
             fee=given["fee"],
             admin="admin",
-            admin_fee=given["adminFee"],
+            **({"admin_fee": given["adminFee"]} if given["adminFee"] else {}),
         )
 
     def play(self, step: Mapping[str, Any]) -> Mapping[str, Any]:
