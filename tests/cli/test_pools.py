@@ -63,6 +63,14 @@ def test_a_trade_is_what_its_quote_said(market):
     assert (net(done, "trader", "eur@bank"), net(done, "trader", "gold@bank")) == (-1000, 124)
 
 
+def test_a_quote_says_whom_one_trusts_afterwards(market):
+    trust = market.json("pool quote ranges 10.00 eur@bank usd@bank")["trust"]
+    assert trust == {"obligors": ["bank-ag"], "contracts": [], "powers": []}
+    assert "holding usd@bank you trust bank-ag" in market("pool quote ranges 10.00 eur@bank usd@bank")
+    # Gold is a token here: nobody owes anything.
+    assert "holding gold@bank you trust nobody" in market("pool quote pair 10.00 eur@bank gold@bank")
+
+
 def test_an_exact_output_costs_what_its_quote_said(market):
     quote = market.json("pool quote pair 0.500 eur@bank gold@bank --exact-out --slippage 1%")
     assert int(quote["most_in"]) == int(quote["units_in"]) * 101 // 100

@@ -175,3 +175,17 @@ def test_trust_looks_through_shares_and_receipts_to_obligors_and_powers():
     )
     token = look_through(market.view, find_asset(market), A)
     assert (token.obligors, token.contracts, token.powers) == ((), (), ())
+
+
+def test_trust_names_who_has_a_power_over_what_holds_for_a_share():
+    market = Market(accounts=("alice", "keeper"))
+    market.fund(10**9, A, B)
+    market.deploy("stable", "stable_pool", assets=[A, B], amplification=100, fee=0, admin="keeper")
+    units = {"units": [10**6, 10**6], "least_shares": 1}
+    market.call("alice", "stable", "add_liquidity", spend={A: 10**6, B: 10**6}, **units)
+    trust = look_through(market.view, find_asset(market), "share@stable")
+    assert trust.contracts == ("stable",)
+    assert trust.powers == (
+        ("keeper", "ramp the amplification", "stable"),
+        ("keeper", "receive what is beyond the reserves", "stable"),
+    )

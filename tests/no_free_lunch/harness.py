@@ -97,11 +97,15 @@ numbers = st.one_of(
 )
 
 
-def move_lists(venues: Sequence[Venue], *, most: int = 12) -> st.SearchStrategy[list[tuple[Any, ...]]]:
-    """Return a strategy for sequences of (venue, move, number, number)."""
+def one_move(venues: Sequence[Venue]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Return a strategy for ((venue, move), number, number)."""
     names = [(index, name) for index, venue in enumerate(venues) for name in sorted(venue.moves)]
-    one = st.tuples(st.sampled_from(names), numbers, numbers)
-    return st.lists(one, min_size=1, max_size=most)
+    return st.tuples(st.sampled_from(names), numbers, numbers)
+
+
+def move_lists(venues: Sequence[Venue], *, most: int = 12) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    """Return a strategy for sequences of moves."""
+    return st.lists(one_move(venues), min_size=1, max_size=most)
 
 
 def wait(market: Market, actor: str, seconds: int, _: int) -> Sequence[Action]:
@@ -236,12 +240,12 @@ def _buy_back(market: Market, venues: Sequence[Venue], before: Counter[str]) -> 
                     act(market, [call(ACTOR, venue.contract, "swap_exact_out", spend=spend, **bought)])
 
 
-def act(market: Market, actions: Sequence[Action]) -> bool:
+def act(market: Market, actions: Sequence[Action], *, by: str = ACTOR) -> bool:
     """Run the actions in one transaction; tell whether the ledger let them through."""
     if not actions:
         return False
     try:
-        market.world.do(ACTOR, *actions)
+        market.world.do(by, *actions)
     except Rejection as refused:
         if refused.code is Code.CONTRACT_FAULT:
             raise

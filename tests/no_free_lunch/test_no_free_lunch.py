@@ -3,6 +3,7 @@ from itertools import permutations
 
 import pytest
 from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.no_free_lunch.harness import (
     ACTOR,
@@ -13,6 +14,7 @@ from tests.no_free_lunch.harness import (
     check_no_free_lunch,
     leave,
     move_lists,
+    one_move,
 )
 from tests.no_free_lunch.settings import PLANTED, SETTINGS
 
@@ -57,6 +59,31 @@ def test_a_longer_search_finds_none_and_tries_every_move(name):
 def test_a_planted_bug_is_found(name):
     with pytest.raises(FreeLunch):
         search(PLANTED[name], effort=8, phases=[Phase.generate])
+
+
+# Conservation and backing, whoever calls.
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_conservation_and_backing_hold_after_every_step_of_anybodys_calls(name):
+    # `World` checks the ledger's invariants over the whole state after each of these transactions.
+    setting = SETTINGS[name]
+    market = setting.market()
+    steps = st.lists(st.tuples(st.sampled_from(PROVIDERS), one_move(setting.venues)), min_size=4, max_size=16)
+    went = Counter()
+
+    @settings(max_examples=20)
+    @given(steps)
+    def property_holds(steps):
+        with market.forked():
+            for who, ((index, move), first, second) in steps:
+                venue = setting.venues[index]
+                if act(market, venue.moves[move](market, who, first, second), by=who):
+                    went[who] += 1
+                    check_backed(market)
+
+    property_holds()
+    assert went.keys() == set(PROVIDERS)
 
 
 # Everyone leaves.

@@ -17,7 +17,7 @@ from tallystick.cli.session import Session
 
 if TYPE_CHECKING:
     from tallystick.client.pools import Pool, SwapQuote
-    from tallystick.client.routing import Ask, RouteQuote
+    from tallystick.client.routing import Ask, RouteQuote, Trust
 
 command = make_group("pool", "Trade on pools, and provide them with liquidity.")
 
@@ -127,13 +127,15 @@ def quote(
     slippage: str,
     minor: bool,
 ) -> None:
-    """Say what a trade would give now, and the limit that a swap would sign."""
+    """Say what a trade would give now, the limit that a swap would sign, and whom one trusts afterwards."""
     from tallystick.client.pools import parse_bps
+    from tallystick.client.routing import look_through
 
     with session.reading() as ledger:
         asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
         document, lines = _quote_told(ledger, asked, parse_bps(slippage))
-    session.show({"pool": pool} | document, *lines)
+        trust, told = _trust_told(asset_out, look_through(_asker(ledger), ledger.asset, asset_out))
+    session.show({"pool": pool} | document | trust, *lines, *told)
 
 
 @command.add_command
@@ -219,22 +221,13 @@ def route(
         found = _routed(ledger, amount, asset_in, asset_out, exact_out=exact_out, hops=hops, minor=minor)
         document, lines = _quote_told(ledger, found, parse_bps(slippage))
         lines += _paths_told(ledger, found)
-    trust = found.trust
-    document |= {
+    trust, told = _trust_told(asset_out, found.trust)
+    document |= trust | {
         "paths": [
             {"units": str(units), "hops": [hop._asdict() for hop in path]} for units, path in found.paths
-        ],
-        "trust": {
-            "obligors": list(trust.obligors),
-            "contracts": list(trust.contracts),
-            "powers": [list(power) for power in trust.powers],
-        },
+        ]
     }
-    lines.append(
-        f"holding {asset_out} you trust {', '.join((*trust.obligors, *trust.contracts)) or 'nobody'}"
-    )
-    lines += [f"  {account} may {power} {asset}" for account, power, asset in trust.powers]
-    session.show(document, *lines)
+    session.show(document, *lines, *told)
 
 
 def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
@@ -554,6 +547,20 @@ def _quote_told(
         f"{took} for {gave}, at {price}",
         f"  with {slippage_bps / 100:.2f}% slippage: {bound}",
     ]
+
+
+def _trust_told(asset: str, trust: "Trust") -> tuple[dict[str, Any], list[str]]:
+    """Return whom the holder of an asset trusts, as a document and as lines."""
+    document = {
+        "trust": {
+            "obligors": list(trust.obligors),
+            "contracts": list(trust.contracts),
+            "powers": [list(power) for power in trust.powers],
+        }
+    }
+    whom = ", ".join((*trust.obligors, *trust.contracts)) or "nobody"
+    lines = [f"holding {asset} you trust {whom}"]
+    return document, lines + [f"  {holder}: {power} ({what})" for holder, power, what in trust.powers]
 
 
 def _told(ledger: OpenLedger, asset: str, units: int) -> str:

@@ -48,7 +48,7 @@ class Trust(msgspec.Struct, frozen=True):
     obligors: tuple[str, ...]
     contracts: tuple[str, ...]
     powers: tuple[tuple[str, str, str], ...]
-    """(account, power, asset)"""
+    """(account, power, asset or contract)"""
 
 
 class RouteQuote(msgspec.Struct, frozen=True):
@@ -190,7 +190,11 @@ def route_call(quote: RouteQuote, *, account: str, route: str, slippage_bps: int
 
 
 def look_through(ask: Ask, find_asset: FindAsset, asset: str) -> Trust:
-    """Return whom a holder of the asset trusts, through shares and custody receipts to the end."""
+    """Return whom a holder of the asset trusts, through shares and custody receipts to the end.
+
+    A share leans on what its contract says of itself: what backs it, who has which power there, and which
+    other contracts and price feeds it needs.
+    """
     obligors: set[str] = set()
     contracts: set[str] = set()
     powers: set[tuple[str, str, str]] = set()
@@ -206,7 +210,10 @@ def look_through(ask: Ask, find_asset: FindAsset, asset: str) -> Trust:
         elif found.kind == "share":
             contracts.add(found.issuer)
             behind = [held.asset for held in ask(found.issuer, "backing") if held.share == found.id]
-            behind += ask(found.issuer, "dependencies").assets
+            leans_on = ask(found.issuer, "dependencies")
+            behind += leans_on.assets
+            contracts.update((*leans_on.contracts, *leans_on.oracles))
+            powers |= {(one.holder, one.power, found.issuer) for one in ask(found.issuer, "powers")}
         if found.policy is not None:
             powers |= {
                 (holder, power, found.id)

@@ -96,7 +96,7 @@ class Refusal(StrEnum):
     LIMIT_MISSED = "concentrated_liquidity_pool.limit_missed"
     """The caller's own limit is not met. Facts: asset, units, and least or most."""
     NO_LIQUIDITY = "concentrated_liquidity_pool.no_liquidity"
-    """Nobody provides liquidity at the price, so nobody could earn the fee of a loan."""
+    """Nobody provides liquidity at the price, so nobody could earn the fee of a loan. Facts: tick."""
     MOVE_INVALID = "concentrated_liquidity_pool.move_invalid"
     """A depth is asked for a move of at least one basis point and less than all. Facts: move_bps, most."""
     NO_HISTORY = "concentrated_liquidity_pool.no_history"
@@ -602,7 +602,7 @@ class ConcentratedLiquidityPool(Contract):
         """
         pool: Pool = ctx.get("pool")
         if pool.liquidity == 0:
-            raise Rejection(Refusal.NO_LIQUIDITY)
+            raise Rejection(Refusal.NO_LIQUIDITY, tick=pool.tick)
         pair = (ctx.params.asset_0, ctx.params.asset_1)
         for asset in units:
             if asset not in pair:

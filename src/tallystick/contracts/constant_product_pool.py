@@ -85,9 +85,10 @@ class Refusal(StrEnum):
     WRONG_ASSET = "constant_product_pool.wrong_asset"
     """The pool trades its two assets against each other, nothing else. Facts: asset_in, asset_out."""
     INPUT_MISSING = "constant_product_pool.input_missing"
-    """A trade without anything coming in."""
+    """A trade without anything coming in. Facts: units_in."""
     OUTPUT_MISSING = "constant_product_pool.output_missing"
-    """A trade or loan without anything going out, or so small that rounding leaves nothing."""
+    """A trade or loan without anything going out, or so small that rounding leaves nothing.
+    Facts: units_out, or for what little came in units_in, with reserve_in and reserve_out."""
     RESERVE_EXCEEDED = "constant_product_pool.reserve_exceeded"
     """As much as the whole reserve is asked for, or more. Facts: asset, asked, reserve."""
     PRODUCT_FALLS = "constant_product_pool.product_falls"
@@ -95,7 +96,7 @@ class Refusal(StrEnum):
     RESERVE_TOO_LARGE = "constant_product_pool.reserve_too_large"
     """A reserve would not fit in 112 bits. Facts: asset, reserve, reserve_max."""
     NO_LIQUIDITY = "constant_product_pool.no_liquidity"
-    """A reserve is empty, so there is no price."""
+    """A reserve is empty, so there is no price. Facts: reserves, or supply, of which there is none."""
     SHARES_MISSING = "constant_product_pool.shares_missing"
     """The deposit is worth no share; the first must be worth more than is locked. Facts: shares."""
     REMOVAL_TOO_SMALL = "constant_product_pool.removal_too_small"
@@ -103,7 +104,7 @@ class Refusal(StrEnum):
     LIMIT_MISSED = "constant_product_pool.limit_missed"
     """The caller's own limit is not met. Facts: asset, units, and least or most."""
     NO_LOAN = "constant_product_pool.no_loan"
-    """There is nothing to repay."""
+    """There is nothing to repay. Facts: units, what was offered."""
     NO_HISTORY = "constant_product_pool.no_history"
     """The pool does not remember that far back. Facts: seconds, remembered_seconds."""
     RANGE_INVALID = "constant_product_pool.range_invalid"
@@ -170,7 +171,7 @@ class Trade(Record, frozen=True):
 def amount_out(units_in: int, *, reserve_in: int, reserve_out: int, fee_bps: int) -> int:
     """Return what `units_in` buys, rounded down: the pool pays it."""
     if units_in <= 0:
-        raise Rejection(Refusal.INPUT_MISSING)
+        raise Rejection(Refusal.INPUT_MISSING, units_in=str(units_in)[:48])
     _check_liquid(reserve_in, reserve_out)
     after_fee = units_in * (FEE_ONE - fee_bps)
     return mul_div_down(after_fee, reserve_out, reserve_in * FEE_ONE + after_fee)
@@ -179,7 +180,7 @@ def amount_out(units_in: int, *, reserve_in: int, reserve_out: int, fee_bps: int
 def amount_in(units_out: int, *, reserve_in: int, reserve_out: int, fee_bps: int) -> int:
     """Return what `units_out` costs: rounded down and one more, as v2, so at least rounded up."""
     if units_out <= 0:
-        raise Rejection(Refusal.OUTPUT_MISSING)
+        raise Rejection(Refusal.OUTPUT_MISSING, units_out=str(units_out)[:48])
     _check_liquid(reserve_in, reserve_out)
     if units_out >= reserve_out:
         raise Rejection(Refusal.RESERVE_EXCEEDED, asset="out", asked=str(units_out), reserve=str(reserve_out))
@@ -190,14 +191,14 @@ def amount_in(units_out: int, *, reserve_in: int, reserve_out: int, fee_bps: int
 def matching_units(units: int, *, reserve: int, reserve_other: int) -> int:
     """Return how much of the other asset matches `units` at the pool's price, rounded down."""
     if units <= 0:
-        raise Rejection(Refusal.INPUT_MISSING)
+        raise Rejection(Refusal.INPUT_MISSING, units_in=str(units)[:48])
     _check_liquid(reserve, reserve_other)
     return mul_div_down(units, reserve_other, reserve)
 
 
 def _check_liquid(*reserves: int) -> None:
     if not all(reserves):
-        raise Rejection(Refusal.NO_LIQUIDITY)
+        raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve) for reserve in reserves])
 
 
 def _check_fits(asset: str, reserve: int) -> None:
@@ -281,7 +282,7 @@ class ConstantProductPool(Contract):
         pool: Pool = ctx.get("pool")
         supply = self._mint_protocol_shares(ctx, pool)
         if not supply:
-            raise Rejection(Refusal.NO_LIQUIDITY)
+            raise Rejection(Refusal.NO_LIQUIDITY, supply="0")
         units_0 = mul_div_down(shares, pool.reserve_0, supply)
         units_1 = mul_div_down(shares, pool.reserve_1, supply)
         if not (units_0 and units_1):
@@ -404,7 +405,7 @@ class ConstantProductPool(Contract):
         self._check_out(ctx, pool, flow)
         _check_not_negative(flow.in_0, flow.in_1)
         if not (flow.in_0 or flow.in_1):
-            raise Rejection(Refusal.INPUT_MISSING)
+            raise Rejection(Refusal.INPUT_MISSING, units_in="0")
         product, least = self._products(ctx, pool, flow)
         if product < least:
             raise Rejection(Refusal.PRODUCT_FALLS, product=str(product), least=str(least))
@@ -420,7 +421,7 @@ class ConstantProductPool(Contract):
     def _check_out(self, ctx: CallContext, pool: Pool, flow: Flow) -> None:
         _check_not_negative(flow.out_0, flow.out_1)
         if not (flow.out_0 or flow.out_1):
-            raise Rejection(Refusal.OUTPUT_MISSING)
+            raise Rejection(Refusal.OUTPUT_MISSING, units_out="0")
         for asset, asked, reserve in (
             (ctx.params.asset_0, flow.out_0, pool.reserve_0),
             (ctx.params.asset_1, flow.out_1, pool.reserve_1),
@@ -495,11 +496,11 @@ class ConstantProductPool(Contract):
         """
         loan: Flow | None = ctx.get("loan")
         if loan is None:
-            raise Rejection(Refusal.NO_LOAN)
+            raise Rejection(Refusal.NO_LOAN, units=[str(paid) for paid in self._split(ctx, units)])
         paid_0, paid_1 = self._split(ctx, units)
         _check_not_negative(paid_0, paid_1)
         if not (paid_0 or paid_1):
-            raise Rejection(Refusal.INPUT_MISSING)
+            raise Rejection(Refusal.INPUT_MISSING, units_in="0")
         self._take_in(ctx, paid_0, paid_1)
         flow = Flow(loan.in_0 + paid_0, loan.in_1 + paid_1, loan.out_0, loan.out_1)
         pool: Pool = ctx.get("pool")
@@ -831,7 +832,12 @@ class ConstantProductPool(Contract):
             units_in, reserve_in=reserve_in, reserve_out=reserve_out, fee_bps=ctx.params.fee_bps
         )
         if not units_out:
-            raise Rejection(Refusal.OUTPUT_MISSING)
+            raise Rejection(
+                Refusal.OUTPUT_MISSING,
+                units_in=str(units_in),
+                reserve_in=str(reserve_in),
+                reserve_out=str(reserve_out),
+            )
         _check_fits(asset_in, reserve_in + units_in)
         return units_out
 

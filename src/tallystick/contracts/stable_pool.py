@@ -84,11 +84,12 @@ class Refusal(StrEnum):
     SHARES_MISSING = "stable_pool.shares_missing"
     """The units are worth no share. Facts: units."""
     OUTPUT_MISSING = "stable_pool.output_missing"
-    """So little comes in that rounding leaves nothing to pay."""
+    """So little comes in that rounding leaves nothing to pay. Facts: units_in or shares."""
     RESERVE_EXCEEDED = "stable_pool.reserve_exceeded"
     """More is asked for than can leave. Facts: asset, asked, reserve."""
     NO_LIQUIDITY = "stable_pool.no_liquidity"
-    """A reserve is empty, so there is no price; shares can still be removed for what there is."""
+    """A reserve is empty, so there is no price; shares can still be removed for what there is.
+    Facts: balances, in common units, or supply, of which there is none."""
     LIMIT_MISSED = "stable_pool.limit_missed"
     """The caller's own limit is not met. Facts: asset, units, and least or most."""
     NOT_ADMIN = "stable_pool.not_admin"
@@ -109,6 +110,10 @@ def _refuse_range(what: str) -> NoReturn:
     raise Rejection(Refusal.ARITHMETIC_RANGE, what=what)
 
 
+def _refuse_empty(balances: Sequence[int]) -> NoReturn:
+    raise Rejection(Refusal.NO_LIQUIDITY, balances=[str(balance) for balance in balances])
+
+
 def invariant(balances: Sequence[int], amplification: int) -> int:
     """Return D, by iterations rounded down until two differ by at most one.
 
@@ -118,7 +123,7 @@ def invariant(balances: Sequence[int], amplification: int) -> int:
     if total == 0:
         return 0
     if min(balances) <= 0:
-        raise Rejection(Refusal.NO_LIQUIDITY)
+        _refuse_empty(balances)
     leverage = amplification * n
     value = total
     for _ in range(NEWTON_STEPS_MAX):
@@ -147,7 +152,7 @@ def solve_balance(others: Sequence[int], value: int, amplification: int) -> int:
     c = value
     for other in others:
         if other <= 0:
-            raise Rejection(Refusal.NO_LIQUIDITY)
+            _refuse_empty(others)
         if c * value >= INTEGER_LIMIT:
             _refuse_range("balance")
         c = c * value // (other * n)
@@ -292,7 +297,7 @@ class StablePool(Contract):
         self, ctx: CallContext, pool: Pool, shares: int, units: list[int], reserves: tuple[int, ...]
     ) -> None:
         if not any(units):
-            raise Rejection(Refusal.OUTPUT_MISSING)
+            raise Rejection(Refusal.OUTPUT_MISSING, shares=str(shares))
         ctx.burn(_share(ctx), shares)
         ctx.put("pool", value=replace(pool, reserves=reserves))
         for asset, paid in zip(ctx.params.assets, units, strict=True):
@@ -448,7 +453,7 @@ class StablePool(Contract):
         """Return D per share, scaled by 10^18: what a share is worth while all assets are at par."""
         supply = ctx.supply(_share(ctx))
         if not supply:
-            raise Rejection(Refusal.NO_LIQUIDITY)
+            raise Rejection(Refusal.NO_LIQUIDITY, supply="0")
         value = invariant(_common(ctx, ctx.get("pool").reserves), _amplification_now(ctx))
         return mul_div_down(value, SHARE_ONE, supply)
 
@@ -686,7 +691,7 @@ def _withdrawal(ctx: CallContext, pool: Pool, units: list[int]) -> Change:
             _refuse_reserve(asset, asked, reserve)
     supply, amplification = ctx.supply(_share(ctx)), _amplification_now(ctx)
     if supply == 0:
-        raise Rejection(Refusal.NO_LIQUIDITY)
+        raise Rejection(Refusal.NO_LIQUIDITY, supply="0")
     reserves = tuple(reserve - paid for reserve, paid in zip(pool.reserves, units, strict=True))
     before = invariant(_common(ctx, pool.reserves), amplification)
     after = invariant(_common(ctx, reserves), amplification)
@@ -750,9 +755,11 @@ def _one_asset(ctx: CallContext, pool: Pool, shares: int, index: int) -> Exchang
         reduced.append(balance - mul_div_down(fee, distance, FEE_ONE))
     paid = reduced[index] - solve_balance(_without(reduced, index), after, amplification) - 1
     if paid < 0:
-        raise Rejection(Refusal.OUTPUT_MISSING)
+        raise Rejection(Refusal.OUTPUT_MISSING, shares=str(shares))
     units = mul_div_down(paid, 1, multiplier)
     fee_units = mul_div_down(balances[index] - reached, 1, multiplier) - units
+    if fee_units < 0:  # Only Newton's last digits could do that; there it is an underflow.
+        _refuse_range("fee")
     return Exchange(units, mul_div_down(fee_units, ctx.params.admin_fee, FEE_ONE))
 
 
@@ -779,13 +786,13 @@ def _exchanged(ctx: CallContext, pool: Pool, asset_in: str, asset_out: str, unit
     balances = _common(ctx, pool.reserves)
     value = invariant(balances, amplification)
     if value == 0:
-        raise Rejection(Refusal.NO_LIQUIDITY)
+        _refuse_empty(balances)
     bought_from = balances[target]
     balances[source] += units_in * multipliers[source]
     left = solve_balance(_without(balances, target), value, amplification)
     gross = bought_from - left - 1
     if gross < 0:
-        raise Rejection(Refusal.OUTPUT_MISSING)
+        raise Rejection(Refusal.OUTPUT_MISSING, units_in=str(units_in))
     fee = mul_div_down(gross, ctx.params.fee, FEE_ONE)
     admin_fee = mul_div_down(fee, ctx.params.admin_fee, FEE_ONE)
     units_out = mul_div_down(gross - fee, 1, multipliers[target])
@@ -796,7 +803,7 @@ def _bought(ctx: CallContext, pool: Pool, asset_in: str, asset_out: str, units_i
     """Return what a swap pays, which must be something."""
     exchange = _exchanged(ctx, pool, asset_in, asset_out, units_in)
     if exchange.units_out == 0:
-        raise Rejection(Refusal.OUTPUT_MISSING)
+        raise Rejection(Refusal.OUTPUT_MISSING, units_in=str(units_in))
     return exchange
 
 
@@ -864,7 +871,7 @@ def _marginal(ctx: CallContext, reserves: Sequence[int], source: int, target: in
     balances = _common(ctx, reserves)
     value = product = invariant(balances, amplification)
     if value == 0:
-        raise Rejection(Refusal.NO_LIQUIDITY)
+        _refuse_empty(balances)
     for balance in balances:
         product = product * value // (balance * len(balances))
     leverage = amplification * len(balances)
