@@ -9,6 +9,7 @@ from typing import Final
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
+from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import OwnTokenSwap
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
@@ -26,6 +27,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     ConcentratedLiquidityPool(),
     StablePool(),
     OwnTokenSwap(),
+    Oracle(),
 )
 
 KINDS: Final = Kinds(

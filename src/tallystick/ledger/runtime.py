@@ -257,8 +257,8 @@ class CallContext:
     """All that contract code can see and do.
 
     Reading: `caller`, `time` (microseconds UTC), `this` (its own id), `params`, `get`, `scan`,
-    `balance`, `view`. Writing: `put`, `take`, `pay`, `mint`, `burn`, `call`, `attempt`, `emit`,
-    `set_timer`, `owe`, `clear`.
+    `balance`, `institution_of`, `view`, `attempt_view`. Writing: `put`, `take`, `pay`, `mint`, `burn`,
+    `call`, `attempt`, `emit`, `set_timer`, `owe`, `clear`.
     """
 
     __slots__ = ("_budget", "_code", "_read_only", "_took", "_x", "caller", "params", "this", "time")
@@ -508,6 +508,32 @@ class CallContext:
     def view(self, contract: str, name: str, /, **arguments: Any) -> Any:
         """Return what another contract's view answers."""
         return answer(self._x, contract, name, arguments)
+
+    def attempt_view(self, contract: str, name: str, /, **arguments: Any) -> tuple[bool, Any]:
+        """Ask another contract; return (True, answer), or (False, code) where it refused.
+
+        For a source that may be missing: what refuses may be left out, a view leaves no trace.
+        """
+        x = self._x
+        doomed_before, x.doomed = x.doomed, None
+        try:
+            result = answer(x, contract, name, arguments)
+            if x.doomed is not None:
+                raise x.doomed
+        except Rejection as refused:
+            if refused.code is Code.WORK_EXCEEDED:
+                raise
+            return False, refused.code.value
+        else:
+            return True, result
+        finally:
+            x.doomed = doomed_before
+
+    @_dooms
+    def institution_of(self, account: str) -> str:
+        """Return the institution that the account joined, or an empty string."""
+        self._x.spend_work(1)
+        return self._x.overlay.get(("member", account)) or ""
 
     # Events, timers, obligations.
 
