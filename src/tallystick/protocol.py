@@ -6,6 +6,7 @@ new version, brought into force on a ledger by a delayed `activate`.
 
 from typing import Final
 
+from tallystick.contracts.attestations import Attestations
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
@@ -28,6 +29,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     StablePool(),
     OwnTokenSwap(),
     Oracle(),
+    Attestations(),
 )
 
 KINDS: Final = Kinds(

@@ -7,6 +7,9 @@
     prices     Prices: what a unit of an asset is worth in a unit of account, an exact ratio with its source
                and its time; a price that nobody gave is `Missing` with a reason, never a guess
     trust      trust_of_account(books, name), trust_of_asset(books, asset): whom whoever holds it relies on
+    owing      end_of(get, asset): what a claim comes to at the end of its terms; maturity buckets
+    sheet      sheet(books, institution, prices): the balance sheet, live or of any state rebuilt
+    money      aggregates(books): M0, M1 and M2 by currency
 
 Everything here reads and computes in whole numbers; nothing writes. The same functions answer for the state
 as it is, for one rebuilt at a past entry, and for a fork on which a drill runs.

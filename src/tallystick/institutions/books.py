@@ -20,6 +20,7 @@ from json import loads
 from typing import Any
 
 from tallystick.ledger.apply import Kinds, batch_context
+from tallystick.ledger.attestations import Statement
 from tallystick.ledger.contract import Backing, Dependencies, Exit, Position, Power
 from tallystick.ledger.execution import Execution
 from tallystick.ledger.records import Asset, Clock, Hold, Instance, Institution, Lot
@@ -303,6 +304,19 @@ class Books:
         except Rejection as refused:
             return Inside(contract, (), (), refused=refused.code.value)
         return Inside(contract, tuple(positions), tuple(exits))
+
+    def statements(self, institution: str) -> list[tuple[str, Statement]]:
+        """Return (contract, statement) of all that the institution's own contracts carry about it, in order.
+
+        Only kinds that have the view `statements` are asked. Rejections: those of `ask`.
+        """
+        found = []
+        for contract in self.contracts_of(institution):
+            instance = self._contracts[contract]
+            code = self.kinds.contracts[instance.kind, instance.version]
+            if "statements" in code.methods:
+                found += [(contract, statement) for statement in self.ask(contract, "statements")]
+        return found
 
     def powers(self, contract: str) -> list[Power]:
         """Return who has which power in a contract. Rejections: those of `ask`."""
