@@ -12,6 +12,7 @@ from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
 from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import OwnTokenSwap
+from tallystick.contracts.rewards import Rewards
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
 from tallystick.ledger.apply import Kinds
@@ -30,6 +31,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     OwnTokenSwap(),
     Oracle(),
     Attestations(),
+    Rewards(),
 )
 
 KINDS: Final = Kinds(

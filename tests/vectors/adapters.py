@@ -2,13 +2,14 @@
 
 from pathlib import PurePath
 
-from tests.vectors import curve_3pool, uniswap_v2, uniswap_v3
+from tests.vectors import curve_3pool, synthetix_rewards, uniswap_v2, uniswap_v3
 from tests.vectors.harness import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
     **uniswap_v2.ADAPTERS,
     **uniswap_v3.ADAPTERS,
     **curve_3pool.ADAPTERS,
+    **synthetix_rewards.ADAPTERS,
 }
 
 
