@@ -1,9 +1,13 @@
-"""Hypothesis's profiles: `check` repeats the same examples each time, `slow` looks for new ones.
+"""Hypothesis's profiles, and a count of the vectors that ran.
 
+`check` repeats the same examples each time, `slow` looks for new ones.
 `--hypothesis-profile=slow` (as in `make test-slow`) chooses the other. A test sets its own `max_examples`
 only to lower it for the sake of time: a number in a test overrides the profile.
 """
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -23,3 +27,31 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("check")
+
+
+@pytest.fixture
+def count_vectors(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Return a function by which a test tells how many of others' vectors it ran.
+
+    The numbers stand at the end of the run's output, whatever process the test ran in: a test that is
+    skipped, or that finds an empty file, is then seen to be missing there.
+    """
+
+    def count(whose: str, number: int, note: str = "") -> None:
+        record_property("vectors", f"{number:>6} {whose}{f' ({note})' if note else ''}")
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what `count_vectors` was told."""
+    told = {
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "vectors"
+    }
+    if told:
+        terminalreporter.section("others' vectors that ran")
+        for line in sorted(told, key=lambda line: line.split(None, 1)[1]):
+            terminalreporter.write_line(line)

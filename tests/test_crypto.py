@@ -30,7 +30,7 @@ def test_sha256_of_abc_is_fips_180_4_s():
 # ---------------------------------------------------------------------------------------------- Ed25519
 
 
-def test_wycheproof_verdicts_are_all_151_of_them():
+def test_wycheproof_verdicts_are_all_151_of_them(count_vectors):
     groups = shared_json("log/ed25519/wycheproof_ed25519_test.json")["testGroups"]
     cases = [(group["publicKey"]["pk"], case) for group in groups for case in group["tests"]]
     verdicts = [
@@ -38,16 +38,18 @@ def test_wycheproof_verdicts_are_all_151_of_them():
         for key, case in cases
     ]
     assert [case["tcId"] for verdict, case in verdicts if verdict != (case["result"] == "valid")] == []
+    count_vectors("Ed25519 signatures of Wycheproof", len(verdicts), "88 of them valid")
     assert (len(verdicts), sum(verdict for verdict, _ in verdicts)) == (151, 88)
 
 
-def test_of_the_914_cctv_edge_cases_libsodium_s_43_are_accepted():
+def test_of_the_914_cctv_edge_cases_libsodium_s_43_are_accepted(count_vectors):
     cases = shared_json("log/ed25519/cctv_ed25519vectors.json")
     accepted = [
         case["number"]
         for case in cases
         if is_valid_signature(bytes.fromhex(case["key"]), case["msg"].encode(), bytes.fromhex(case["sig"]))
     ]
+    count_vectors("Ed25519 signatures of CCTV", len(cases), "43 of them accepted")
     assert (len(cases), len(accepted)) == (914, 43)
     assert accepted == CCTV_ACCEPTED
 
@@ -85,12 +87,13 @@ def test_a_seed_of_another_length_is_refused():
 # ---------------------------------------------------------------------------------------------- did:key
 
 
-def test_did_key_vectors_ed25519():
+def test_did_key_vectors_ed25519(count_vectors):
     vectors = shared_json("payments/did/didkey_ed25519-x25519.json")
     for did, vector in vectors.items():
         public_key = public_key_of(bytes.fromhex(vector["seed"]))
         assert did_key(public_key) == did
         assert public_key_from_did(did) == public_key
+    count_vectors("did:key names of Ed25519 keys", len(vectors))
     assert len(vectors) == 5
 
 
@@ -164,9 +167,10 @@ def test_a_stronger_seal_records_its_parameters():
 # ------------------------------------------------------------------------------------------------- DSSE
 
 
-def test_pae_vectors():
+def test_pae_vectors(count_vectors):
     vectors = shared_json("log/dsse/dsse.json")["pae"]
     for vector in vectors:
         assert pae(vector["type"], bytes.fromhex(vector["payload_hex"])).hex() == vector["pae_hex"]
+    count_vectors("DSSE pre-authentication encodings", len(vectors))
     assert len(vectors) == 3
     assert pae("a", b"bc") != pae("ab", b"c")

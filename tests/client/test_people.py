@@ -157,7 +157,7 @@ def test_kinds_and_methods_are_found_by_name():
 # ----------------------------------------------------------------------------------- identifiers
 
 
-def test_identifiers_agree_with_the_collected_ones():
+def test_identifiers_agree_with_the_collected_ones(count_vectors):
     counts = {}
     with shared("payments/ids/identifiers.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -171,7 +171,7 @@ def test_identifiers_agree_with_the_collected_ones():
             assert verdict == row["expect"], row
             key = (row["scheme"], verdict)
             counts[key] = counts.get(key, 0) + 1
-    print(counts)
+    count_vectors("ISIN, CUSIP and LEI numbers", sum(counts.values()))
     assert counts == {
         ("isin", "valid"): 302,
         ("isin", "invalid"): 120,

@@ -19,7 +19,7 @@ OTHER = SigningKey(name="example.com/log", algorithm=Algorithm.ED25519, seed=b"O
 HEAD = Checkpoint(origin="example.com/log", tree_size=7, root=b"R" * 32)
 
 
-def test_published_notes_verify_and_their_alterations_do_not():
+def test_published_notes_verify_and_their_alterations_do_not(count_vectors):
     notes = shared_json("log/note/notes.json")["notes"]
     for case in notes:
         keys = [parse_vkey(vkey) for vkey in case["vkeys"]]
@@ -29,6 +29,7 @@ def test_published_notes_verify_and_their_alterations_do_not():
             verify_note(b"X" + data, keys)
         if "skey" in case:
             assert sign_note(parse_note(data).text, [parse_skey(case["skey"])]) == data
+    count_vectors("signed notes", len(notes), "two of them real checkpoints of the Go checksum database")
     assert (len(notes), sum(case["valid"] for case in notes)) == (5, 5)
 
 

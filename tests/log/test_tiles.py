@@ -172,7 +172,7 @@ def test_a_full_tile_stands_in_for_a_partial_one_and_a_short_tile_does_not():
 # --------------------------------------------------------------------------------- somebody else's log
 
 
-def test_the_tessera_log_comes_out_byte_for_byte():
+def test_the_tessera_log_comes_out_byte_for_byte(count_vectors):
     vectors = shared_json("log/tlog-tiles/tessera_log.json")
     files = {name: base64.b64decode(data) for name, data in vectors["files_base64"].items()}
     entries = [entry.encode() for entry in vectors["entries"]]
@@ -189,4 +189,5 @@ def test_the_tessera_log_comes_out_byte_for_byte():
         ours[f"checkpoint.{size}"] = ours["checkpoint"] = sign_checkpoint(head, signer)
         assert verify_checkpoint(files[f"checkpoint.{size}"], log_key=log_key) == head
     assert ours == files
+    count_vectors("files of the Tessera log", len(files))
     assert len(files) == 47  # 16 checkpoints, the latest again, 15 tiles, 15 bundles

@@ -170,7 +170,7 @@ def test_a_copied_frontier_is_independent():
 # -------------------------------------------------------------------------------------- others' vectors
 
 
-def test_reference_tree():
+def test_reference_tree(count_vectors):
     vectors = shared_json("log/rfc6962/reference_tree.json")
     hashes = [leaf_hash(bytes.fromhex(entry)) for entry in vectors["leaf_inputs_hex"]]
     levels = vectors["node_hashes_hex_by_level"]
@@ -182,6 +182,7 @@ def test_reference_tree():
     for lower, upper in pairwise(levels):
         pairs = zip(map(bytes.fromhex, lower[::2]), map(bytes.fromhex, lower[1::2]), strict=False)
         assert [node_hash(*pair).hex() for pair in pairs] == upper
+    count_vectors("RFC 6962 reference tree, leaves", len(hashes))
     assert (len(hashes), len(levels)) == (8, 4)
 
 
@@ -197,7 +198,7 @@ def accepts(verify, *arguments, **facts):
     return True
 
 
-def test_inclusion_vectors():
+def test_inclusion_vectors(count_vectors):
     cases = shared_json("log/rfc6962/inclusion.json")["cases"]
     verdicts = [
         accepts(
@@ -211,10 +212,11 @@ def test_inclusion_vectors():
         for case in cases
     ]
     assert verdicts == [not case["wantErr"] for case in cases]
+    count_vectors("RFC 6962 inclusion proofs", len(verdicts), "6 of them valid")
     assert (len(verdicts), sum(verdicts)) == (98, 6)
 
 
-def test_consistency_vectors():
+def test_consistency_vectors(count_vectors):
     cases = shared_json("log/rfc6962/consistency.json")["cases"]
     verdicts = [
         accepts(
@@ -228,6 +230,7 @@ def test_consistency_vectors():
         for case in cases
     ]
     assert verdicts == [not case["wantErr"] for case in cases]
+    count_vectors("RFC 6962 consistency proofs", len(verdicts), "6 of them valid")
     assert (len(verdicts), sum(verdicts)) == (98, 6)
 
 
@@ -276,7 +279,7 @@ def hexes(values):
     return "".join(f" {value.hex()}" for value in values)
 
 
-def test_rolling_vectors_of_subtree_hashes():
+def test_rolling_vectors_of_subtree_hashes(count_vectors):
     rolling, count = sha256(), 0
     for end in range(SIZE_MAX + 1):
         for start in range(end + 1):
@@ -285,10 +288,11 @@ def test_rolling_vectors_of_subtree_hashes():
                 rolling.update(f"[{start}, {end}) {root.hex()}\n".encode())
                 count += 1
     expected = published_rolling_hash("subtree_hash")
+    count_vectors("subtree hashes under one published hash", count)
     assert (rolling.hexdigest(), count) == (expected, 712)
 
 
-def test_rolling_vectors_of_inclusion_proofs():
+def test_rolling_vectors_of_inclusion_proofs(count_vectors):
     rolling, count = sha256(), 0
     for end in range(SIZE_MAX + 1):
         for start in range(end + 1):
@@ -297,6 +301,7 @@ def test_rolling_vectors_of_inclusion_proofs():
                 rolling.update(f"{index} [{start}, {end}){hexes(proof)}\n".encode())
                 count += 1
     expected = published_rolling_hash("subtree_inclusion")
+    count_vectors("subtree inclusion proofs under one published hash", count)
     assert (rolling.hexdigest(), count) == (expected, 12807)
 
 

@@ -293,7 +293,7 @@ def ssh_key(text):
 
 
 @pytest.mark.parametrize(("case", "cosignatures"), [("no_cosignature", 0), ("one_witness", 1)])
-def test_sigsum_proofs_verify_with_their_witness(case, cosignatures):
+def test_sigsum_proofs_verify_with_their_witness(case, cosignatures, count_vectors):
     vectors = shared_json("log/sigsum/proofs.json")
     fields = sigsum_fields(vectors[case]["proof"])
     only = dict(fields)
@@ -321,6 +321,7 @@ def test_sigsum_proofs_verify_with_their_witness(case, cosignatures):
         stamped = int(seconds).to_bytes(8, "big") + bytes.fromhex(cosignature)
         assert witness.is_valid(text, stamped)
         assert not witness.is_valid(text.replace("\n4\n", "\n5\n"), stamped)
+    count_vectors(f"Sigsum proofs: {case}", 1)
     assert len(seen) == cosignatures
 
 

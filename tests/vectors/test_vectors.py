@@ -55,10 +55,9 @@ def test_every_adapter_has_a_file_that_must_run():
 if ELSEWHERE is None:
 
     @pytest.mark.parametrize("name", EXPECTED)
-    def test_numbers_are_theirs_to_the_unit(name, capsys):
+    def test_numbers_are_theirs_to_the_unit(name, count_vectors):
         total = run_file(shared(f"mechanisms/{name}"))
-        with capsys.disabled():
-            print(f"\n{name}: {total}")
+        count_vectors(name, total.cases, str(total))
         assert total == EXPECTED[name]
 
 else:
@@ -67,10 +66,9 @@ else:
         assert [path for path in Path(ELSEWHERE).rglob("*.json") if adapter_for(path)], ELSEWHERE
 
     @pytest.mark.parametrize("path", sorted(Path(ELSEWHERE).rglob("*.json")), ids=lambda path: path.name)
-    def test_numbers_are_theirs_to_the_unit(path, capsys):
+    def test_numbers_are_theirs_to_the_unit(path, count_vectors):
         if adapter_for(path) is None:
             pytest.skip(f"no adapter runs {path.name}")
         total = run_file(path)
-        with capsys.disabled():
-            print(f"\n{path.name}: {total}")
+        count_vectors(path.name, total.cases, str(total))
         assert total.cases > 0
