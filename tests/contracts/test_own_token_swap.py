@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.contracts import own_token_swap
+from tallystick.contracts import oracle, own_token_swap
 from tallystick.contracts.own_token_swap import DELTA_ONE, WARNING, Refusal, Rules, value_out
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.contract import Exit, Power
 from tallystick.ledger.rejections import Code
+from tests.contracts import feeds
 from tests.contracts.market import Market
 from tests.ledger.world import DAY, SECOND, deploy
 from tests.shared_data import shared
@@ -30,21 +31,21 @@ BOUNDS = {
 
 
 def found(**parameters):
-    """Return a market with Terra's swap and a pool in which a LUNA costs 80 UST."""
+    """Return a market with Terra's swap and an oracle by which a LUNA costs 80 UST."""
     market = Market(accounts=("terra", "alice", "bob"))
     world = market.world
     world.do("terra", tx.FoundInstitution(account="terra", name="terra-labs", roles=("issuer",)))
     world.do("terra", deployment(**parameters))
-    market.deploy("pool", "constant_product_pool", by="terra", asset_0=LUNA, asset_1=UST)
-    reserves = {LUNA: 10 * MILLION, UST: 800 * MILLION}
-    market.call("terra", "pool", "mint", spend=reserves, units_0=10 * MILLION, units_1=800 * MILLION)
+    more = {"stale_seconds": 400 * DAY}
+    feeds.deploy_oracle(market, "luna-price", base=LUNA, quote=UST, **more)
+    feeds.report(market, "luna-price", 80 * feeds.SCALE, 80 * feeds.SCALE, 80 * feeds.SCALE)
     return market
 
 
 def deployment(**parameters):
     given = {
         "warning": WARNING,
-        "oracle": "pool",
+        "oracle": "luna-price",
         "obligor": "terra-labs",
         "unit": "USD",
         "stable_code": "ust",
@@ -192,8 +193,8 @@ def test_a_swap_of_everything_still_pays_for_nothing_is_owed_that_cannot_be_made
             "swap_exact_in",
             {"asset_in": UST, "asset_out": LUNA, "units_in": units, "least_out": 0},
             LUNA,
-            # 17.7 billion dollars come for the price of 49.9 million
-            623_239_436_619,
+            # 18.5 billion dollars come for the price of 49.9 million
+            623_315_363_881,
             spend={UST: units},
         )
     ]
@@ -203,11 +204,11 @@ def test_a_swap_of_everything_still_pays_for_nothing_is_owed_that_cannot_be_made
 def test_it_describes_itself_with_the_warning(market):
     assert market.view(SWAP, "warning") == WARNING
     assert market.view(SWAP, "powers") == [
-        Power("pool", "says at which price tokens are made", f"no bound. {WARNING}")
+        Power("luna-price", "says at which price tokens are made", f"no bound. {WARNING}")
     ]
     assert market.view(SWAP, "backing") == []
     assert market.view(SWAP, "positions", account="terra") == []
-    assert market.view(SWAP, "dependencies").oracles == ("pool",)
+    assert market.view(SWAP, "dependencies").oracles == ("luna-price",)
     assert market.view(SWAP, "assets") == [UST, LUNA]
     asset = market.world.get("asset", UST)
     assert (asset.kind, asset.obligor, asset.terms.owes) == ("claim", "terra-labs", "USD")
@@ -260,6 +261,8 @@ def test_it_cannot_be_deployed_without_the_warning():
         ({"period_seconds": 0}, {"period_seconds": 1}),
         ({"least_spread_ppm": 1_000_000}, {"least_spread_ppm": 999_999}),
         ({"least_spread_ppm": -1}, {"least_spread_ppm": 0}),
+        ({"quorum": -1}, {"quorum": 3}),
+        ({"freshness_seconds": -1}, {"freshness_seconds": 1}),
         ({"own_code": "ust"}, {}),
         ({"opening_token_units": -1}, {}),
         ({"admin": "bob"}, {"admin": "bob", "bounds": BOUNDS}),
@@ -331,3 +334,18 @@ def test_without_a_price_there_is_no_swap_and_no_exit():
     market = found(oracle="nobody")
     arguments = {"asset_in": UST, "asset_out": LUNA, "units_in": 1_000, "least_out": 0}
     assert market.refused("terra", SWAP, "swap_exact_in", **arguments).code is Code.UNKNOWN_CONTRACT
+
+
+def test_a_price_older_or_vouched_for_by_fewer_than_it_needs_makes_no_token():
+    market = found(freshness_seconds=60, quorum=3)
+    redeem(market, 80 * 10**6)
+    arguments = {"asset_in": UST, "asset_out": LUNA, "units_in": 1_000, "least_out": 0}
+    market.world.time += 61 * SECOND
+    refused = market.refused("terra", SWAP, "swap_exact_in", spend={UST: 1_000}, **arguments)
+    assert refused.code is oracle.Refusal.STALE
+    feeds.report(market, "luna-price", 80 * feeds.SCALE, 80 * feeds.SCALE)
+    refused = market.refused("terra", SWAP, "swap_exact_in", spend={UST: 1_000}, **arguments)
+    assert (refused.code, refused.facts["fresh"]) == (oracle.Refusal.STALE, "2")
+    market.world.time += SECOND
+    feeds.report(market, "luna-price", 80 * feeds.SCALE, 80 * feeds.SCALE, 80 * feeds.SCALE)
+    redeem(market, 80 * 10**6)

@@ -30,6 +30,7 @@ from tallystick.ledger.contract import (
     view,
 )
 from tallystick.ledger.pools import Price
+from tallystick.ledger.prices import OraclePrice
 from tallystick.ledger.records import Terms
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.runtime import CallContext
@@ -61,8 +62,9 @@ class Bounds(Record, frozen=True):
 class Parameters(Record, frozen=True):
     """The two assets that the contract issues, and the swap between them.
 
-    `base_pool` is in minor units of the stable asset. `oracle` is a contract that answers `price(asset_in,
-    asset_out)`. Opening units are made for the deployer, once. `unit` is what the stable claims, such as USD.
+    `base_pool` is in minor units of the stable asset. The oracle's price must rest on `quorum` sources, none
+    older than `freshness_seconds` (zero leaves either to the oracle's own bounds). Opening units are made for
+    the deployer, once. `unit` is what the stable claims, such as USD.
     """
 
     warning: str
@@ -73,6 +75,8 @@ class Parameters(Record, frozen=True):
     recovery_periods: int
     period_seconds: int = 6
     least_spread_ppm: int = 20_000
+    freshness_seconds: int = 0
+    quorum: int = 0
     decimals: int = 6
     stable_code: str = "stable"
     own_code: str = "token"
@@ -91,8 +95,6 @@ class Refusal(StrEnum):
     """The swap cannot be deployed like this. Facts: reason."""
     WRONG_ASSET = "own_token_swap.wrong_asset"
     """It swaps its stable claim and its token, nothing else. Facts: asset_in, asset_out."""
-    PRICE_MISSING = "own_token_swap.price_missing"
-    """The oracle's price is no positive ratio. Facts: numerator, denominator."""
     OUTPUT_MISSING = "own_token_swap.output_missing"
     """What comes in is worth less than one unit of the other asset."""
     LIMIT_MISSED = "own_token_swap.limit_missed"
@@ -361,14 +363,15 @@ class OwnTokenSwap(Contract):
 
     def _told(self, ctx: CallContext) -> Price:
         """Return the price of a token in the stable asset, as the oracle tells it."""
-        told: Price = ctx.view(
-            ctx.params.oracle, "price", asset_in=self._token(ctx), asset_out=self._stable(ctx)
+        told: OraclePrice = ctx.view(
+            ctx.params.oracle,
+            "price",
+            asset_in=self._token(ctx),
+            asset_out=self._stable(ctx),
+            freshness_seconds=ctx.params.freshness_seconds,
+            quorum=ctx.params.quorum,
         )
-        if told.numerator <= 0 or told.denominator <= 0:
-            raise Rejection(
-                Refusal.PRICE_MISSING, numerator=str(told.numerator), denominator=str(told.denominator)
-            )
-        return told
+        return Price(told.numerator, told.denominator)
 
     def _period(self, ctx: CallContext, time: int) -> int:
         period: int = time // (ctx.params.period_seconds * MICROSECONDS)
@@ -436,6 +439,8 @@ def _fault(params: Parameters) -> str | None:
         return f"least_spread_ppm is 0 to {PPM - 1}"
     if min(params.opening_stable_units, params.opening_token_units) < 0:
         return "opening units are not negative"
+    if min(params.freshness_seconds, params.quorum) < 0:
+        return "freshness_seconds and quorum are not negative"
     if bool(params.admin) != (params.bounds is not None):
         return "an admin has bounds, and bounds an admin"
     return None if params.bounds is None else _bounds_fault(params.bounds)
