@@ -54,6 +54,16 @@ def test_a_payment_by_url_shows_on_the_file(desk, remote):
     remote.refused(f"receipt {identifier}", code="usage", exit_code=2)
 
 
+def test_the_trust_lens_is_the_same(desk, remote):
+    assert same(desk, remote, "trust alice")[0]["obligors"][0]["name"] == "bank-ag"
+    same(desk, remote, "trust eur@bank --unit USD --price-from nowhere")
+    line = "pay alice bob 1.00 eur@bank --dry-run"
+    assert remote.json(line)["trust"][0]["parts"] == desk.json(line)["trust"][0]["parts"]
+    assert remote.refused("trust nobody", code="unknown_account") == desk.refused(
+        "trust nobody", code="unknown_account"
+    )
+
+
 def test_a_refusal_is_the_same(desk, remote):
     line = "pay alice bob 1000000 eur@bank --dry-run"
     assert remote.refused(line, code="insufficient_balance") == desk.refused(

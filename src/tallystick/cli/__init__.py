@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "balance": "Show what an account has, now or at a past moment.",
         "history": "Show what moved on an account.",
         "receipt": "Show what one transaction did.",
+        "trust": "Show whom an account or asset relies on.",
     },
     "Prove": {
         "proof": "Make and check offline proofs.",

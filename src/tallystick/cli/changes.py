@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from tallystick.cli.frame import CommandError
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session, read_file, write_new
+from tallystick.cli.trust import trust_in_short
 from tallystick.client import actions as act
 from tallystick.client.amounts import format_amount, parse_amount
 from tallystick.client.describe import describe
@@ -223,10 +224,12 @@ def tell_preview(session: Session, ledger: OpenLedger, transaction: Transaction)
     """Say what a transaction would do now. Raises its `Rejection`."""
     receipt = ledger.preview(transaction)
     words = describe(transaction, decimals=ledger.decimals(assets_of(transaction)))
+    trusted = ledger.trust_after(transaction)
     session.show(
-        {"status": "preview", "words": words, "receipt": msgspec.to_builtins(receipt)},
+        {"status": "preview", "words": words, "receipt": msgspec.to_builtins(receipt), "trust": trusted},
         *words,
         *postings_lines(ledger, receipt, "would have"),
+        *(trust_in_short(document) for document in trusted),
         "nothing was written",
     )
 

@@ -6,7 +6,7 @@ decides nothing; each method is one question. Where a record must exist, asking 
 same rejection that the ledger would give.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,21 @@ class OpenLedger:
     def preview(self, transaction: Transaction) -> WireReceipt:
         """Return the receipt that a transaction would get now. Rejections: any."""
         return decode_receipt(encode_receipt(self.file.preview(transaction)))
+
+    def trust(self, subject: str, *, unit: str, price_from: Sequence[str]) -> dict[str, Any]:
+        """Return whom an account or asset relies on. Rejections: `unknown_account`, `unknown_asset`."""
+        from tallystick.node.live_books import books_of
+        from tallystick.node.trust import subject_document
+
+        return subject_document(books_of(self.file), subject, unit=unit, price_from=price_from)
+
+    def trust_after(self, transaction: Transaction) -> list[dict[str, Any]]:
+        """Return whom each account that a transaction acts for would rely on afterwards. Rejections: any."""
+        from tallystick.node.live_books import books_of
+        from tallystick.node.trust import preview_documents
+
+        books = books_of(self.file)
+        return preview_documents(books, transaction, time=self.file.now(), index=self.file.size)
 
     def view(self, contract: str, method: str, arguments: dict[str, Any]) -> Any:
         """Return what a view of a contract answers, in wire form. Rejections: the view's."""

@@ -5,7 +5,7 @@ rejections. The rule that must hold: what a node cannot be asked is refused by n
 ledger file that happens to lie here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,15 @@ import msgspec
 from tallystick.cli.frame import CommandError
 from tallystick.cli.opened import Moved, OpenLedger, PastBalance, Row
 from tallystick.client.http import Client
-from tallystick.client.vocabulary import Account, Asset, Transaction, WireReceipt, decode_receipt
+from tallystick.client.questions import trust
+from tallystick.client.vocabulary import (
+    Account,
+    Asset,
+    Transaction,
+    WireReceipt,
+    decode_receipt,
+    encode_transaction,
+)
 
 
 class RemoteLedger(OpenLedger):
@@ -95,6 +103,14 @@ class RemoteLedger(OpenLedger):
     def preview(self, transaction: Transaction) -> WireReceipt:
         """Return the receipt that a transaction would get now. Rejections: any."""
         return decode_receipt(self._client.preview(transaction))
+
+    def trust(self, subject: str, *, unit: str, price_from: Sequence[str]) -> dict[str, Any]:
+        """Return whom an account or asset relies on. Rejections: `unknown_account`, `unknown_asset`."""
+        return self._client.ask(trust.of(subject, unit=unit, price_from=price_from))
+
+    def trust_after(self, transaction: Transaction) -> list[dict[str, Any]]:
+        """Return whom each account that a transaction acts for would rely on afterwards. Rejections: any."""
+        return self._client.ask(trust.after(encode_transaction(transaction)))
 
     def view(self, contract: str, method: str, arguments: dict[str, Any]) -> Any:
         """Return what a view of a contract answers, in wire form. Rejections: the view's."""

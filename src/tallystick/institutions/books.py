@@ -29,6 +29,8 @@ from tallystick.ledger.runtime import answer
 from tallystick.ledger.store import CONTRACT_MARK, Key, Overlay, State, Store, Value
 
 _NOTHING: Mapping[Any, Any] = {}
+_DECLARED = frozenset({"account", "asset", "instance", "institution", "member"})
+"""Tables whose records are never deleted on a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,38 +74,60 @@ class Books:
         self.state = state
         self._answers.clear()
         for key, value in writes.items():
-            match key[0]:
-                case "balance":
-                    self._follow_balance(key[1], key[2], value or 0)
-                case "hold":
-                    self._follow_hold(key[1], value)
-                case "lot":
-                    self._follow_lot(key[1], value)
-                case "institution":
-                    self._institutions[key[1]] = value
-                case "member":
-                    self._members[key[1]] = value
-                    self._accounts.setdefault(value, set()).add(key[1])
-                case "asset":
-                    self._issued.setdefault(value.issuer, set()).add(key[1])
-                    if value.obligor:
-                        self._claims.setdefault(value.obligor, set()).add(key[1])
-                    if value.terms is not None and value.terms.collateral:
-                        self._secured.setdefault(value.terms.collateral, set()).add(key[1])
-                case "instance":
-                    self._contracts[key[1]] = value
-                    self._know(key[1], loads(value.parameters))
-                    self._know(key[1], value.deployer)
-                case "account":
-                    if "/" in key[1]:
-                        self._know(value.controller, key[1].partition("/")[2])
-                case str(namespace) if namespace.endswith(CONTRACT_MARK) and value is not None:
-                    contract = namespace.removesuffix(CONTRACT_MARK)
-                    for part in key[2:]:
-                        self._know(contract, part)
-                    self._know(contract, value)
-                case _:
-                    pass
+            if value is None and key[0] in _DECLARED:
+                self._forget(key[0], key[1])
+            else:
+                self._take_in(key, value)
+
+    def _take_in(self, key: Key, value: Value) -> None:
+        match key[0]:
+            case "balance":
+                self._follow_balance(key[1], key[2], value or 0)
+            case "hold":
+                self._follow_hold(key[1], value)
+            case "lot":
+                self._follow_lot(key[1], value)
+            case "institution":
+                self._institutions[key[1]] = value
+            case "member":
+                self._members[key[1]] = value
+                self._accounts.setdefault(value, set()).add(key[1])
+            case "asset":
+                self._issued.setdefault(value.issuer, set()).add(key[1])
+                if value.obligor:
+                    self._claims.setdefault(value.obligor, set()).add(key[1])
+                if value.terms is not None and value.terms.collateral:
+                    self._secured.setdefault(value.terms.collateral, set()).add(key[1])
+            case "instance":
+                self._contracts[key[1]] = value
+                self._know(key[1], loads(value.parameters))
+                self._know(key[1], value.deployer)
+            case "account":
+                if "/" in key[1]:
+                    self._know(value.controller, key[1].partition("/")[2])
+            case str(namespace) if namespace.endswith(CONTRACT_MARK) and value is not None:
+                contract = namespace.removesuffix(CONTRACT_MARK)
+                for part in key[2:]:
+                    self._know(contract, part)
+                self._know(contract, value)
+            case _:
+                pass
+
+    def _forget(self, table: str, name: str) -> None:
+        """Take back a declaration, which happens only when a fork is left behind."""
+        match table:
+            case "institution":
+                self._institutions.pop(name, None)
+            case "member":
+                self._accounts.get(self._members.pop(name, ""), set()).discard(name)
+            case "instance":
+                self._contracts.pop(name, None)
+            case "asset":
+                for index in (self._issued, self._claims, self._secured):
+                    for assets in index.values():
+                        assets.discard(name)
+            case _:
+                pass
 
     def _follow_balance(self, account: str, asset: str, units: int) -> None:
         held = self._held.setdefault(account, {})

@@ -28,6 +28,7 @@ from typing import Any, Final, TypeVar
 from tallystick.ledger.rejections import Rejection
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
+from tallystick.node.live_books import LiveBooks
 from tallystick.node.rates import Rates
 from tallystick.node.sequencer import Signed
 from tallystick.node.staged import Staged, StagedLedger
@@ -147,6 +148,7 @@ class Service:
         self.listeners: list[Merged] = []
         """Called with the log's size after every merge, in the executor's thread."""
         self.index = StateIndex(ledger.state.values)
+        self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
         self._waiting = 0
         self._rates = Rates(self.limits.sender_rate)
         self._unanswered: set[_Request] = set()
@@ -399,6 +401,7 @@ class Service:
                 self._version += 1
                 if batch.entries:
                     self.index.follow(batch.overlay.writes, self.ledger.state.values)
+                    self.books.follow(batch.overlay.writes)
                 outcomes = iter(self.ledger.merge(executed.staged))
                 self._version += 1
             answers += [
@@ -503,6 +506,7 @@ class Service:
             with self.state_lock:
                 self.ledger.settle()
                 self.index = StateIndex(self.ledger.state.values)
+                self.books.forget()
         except NodeFault as again:
             self._set_fault(again)
         else:

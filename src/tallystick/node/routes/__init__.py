@@ -16,7 +16,16 @@ from typing import Final
 from litestar.handlers import HTTPRouteHandler
 
 from tallystick.node.readers import Readers
-from tallystick.node.routes import accounts, assets, contracts, entries, ledger, transactions, witnesses
+from tallystick.node.routes import (
+    accounts,
+    assets,
+    contracts,
+    entries,
+    ledger,
+    transactions,
+    trust,
+    witnesses,
+)
 from tallystick.node.routes.asking import Backend
 from tallystick.node.service import Service
 
@@ -27,6 +36,7 @@ TOPICS: Final[tuple[Callable[[Backend], list[HTTPRouteHandler]], ...]] = (
     accounts.routes,
     assets.routes,
     contracts.routes,
+    trust.routes,
     witnesses.routes,
 )
 
