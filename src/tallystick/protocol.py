@@ -10,6 +10,7 @@ from tallystick.contracts.attestations import Attestations
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
+from tallystick.contracts.flash_loan import FlashLoan
 from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import OwnTokenSwap
 from tallystick.contracts.rewards import Rewards
@@ -28,6 +29,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     Route(),
     ConcentratedLiquidityPool(),
     StablePool(),
+    FlashLoan(),
     OwnTokenSwap(),
     Oracle(),
     Attestations(),

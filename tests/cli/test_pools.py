@@ -180,6 +180,17 @@ def test_pools_are_listed_and_shown_also_while_empty(desk):
     assert "1 gold@bank is 80 eur@bank" in desk("pool show pair")
 
 
+def test_the_cheapest_lenders_of_a_loan_are_named_with_what_repays_them(market):
+    # The stable pool asks 0.04%, the ranges 0.3%, the pair a little more: 0.3% of what comes back.
+    found = market.json("pool loan 6000.00 eur@bank")
+    assert [part["pool"] for part in found["parts"]] == ["par", "ranges"]
+    assert found["parts"][0]["units"] == "500000"
+    assert found["owed"][0]["units"] == "500200"
+    assert found["units_owed"] == str(500_200 + 100_300)
+    assert "6000.00 eur@bank for a fee of 5.00 eur@bank" in market("pool loan 6000.00 eur@bank")
+    market.refused("pool loan 1000000 eur@bank", code="no_lender", exit_code=2)
+
+
 @pytest.mark.parametrize(
     ("line", "code", "exit_code"),
     [

@@ -481,7 +481,7 @@ def test_a_loan_that_is_a_unit_short_never_happened(market):
         ({X: 0}, Code.AMOUNT_NOT_POSITIVE),
         ({X: 5, Y: -1}, Code.AMOUNT_NOT_POSITIVE),
         ({Z: 5}, Refusal.WRONG_ASSET),
-        ({X: 29_553_010_879_137_171}, Code.INSUFFICIENT_BALANCE),
+        ({X: 29_553_010_879_137_171}, Refusal.LOAN_TOO_LARGE),
     ],
 )
 def test_a_loan_that_cannot_be_is_refused(market, units, code):

@@ -174,6 +174,23 @@ def test_a_loan_is_repaid_by_what_flash_returns_and_by_no_unit_less(pool):
     assert borrow(least) == [{pool.x: str(least)}, True]
 
 
+def test_a_quoted_loan_is_the_loan_and_both_refuse_alike(pool):
+    world, units = pool.market.world, {pool.x: 100_000}
+    quoted = pool.view("quote_flash", units=units)
+    results = world.do(
+        ACTOR,
+        call(ACTOR, pool.id, "flash", units=units),
+        call(ACTOR, pool.id, "repay", spend=list(quoted.items()), units=quoted),
+    ).results
+    assert results == [{pool.x: str(quoted[pool.x])}, True]
+    for wrong in ({}, {pool.x: 0}, {pool.x: -1}, {"gold@nobody": 5}, {pool.x: 10**30}):
+        refused = pool.refused("flash", spend={}, units=wrong)
+        with pytest.raises(Rejection) as quote:
+            pool.view("quote_flash", units=wrong)
+        assert quote.value.code is refused.code is not Code.CONTRACT_FAULT
+        assert refused.facts
+
+
 def test_there_is_nothing_to_repay_without_a_loan(pool):
     assert pool.refused("repay", spend={pool.x: 9}, units={pool.x: 9}).code is not Code.CONTRACT_FAULT
 

@@ -69,11 +69,11 @@ def pool_moves(contract: str, assets: tuple[str, ...]) -> dict[str, Move]:
     }
 
 
-def method_move(contract: str, method: str) -> Move:
-    """Return the move of a method without arguments."""
+def method_move(contract: str, method: str, **arguments: Any) -> Move:
+    """Return the move of a method whose arguments are always the same, and which takes nothing."""
 
     def move(market: Market, actor: str, _: int, __: int) -> list[Action]:
-        return [call(actor, contract, method)]
+        return [call(actor, contract, method, **arguments)]
 
     return move
 
@@ -299,6 +299,36 @@ def route(contract: str, hops: Mapping[tuple[str, str], str]) -> Venue:
     )
 
 
+# Loans from several pools.
+
+
+def loan(contract: str, asset: str, lenders: Sequence[str]) -> Venue:
+    """Return a flash-loan contract that borrows from two of the lenders and repays about what it owes."""
+
+    def borrow(market: Market, actor: str, units: int, number: int) -> list[Action]:
+        parts = [{"pool": pool, "units": units} for pool in (lenders[number % len(lenders)], lenders[0])]
+        parts = parts[: 1 + (parts[0] != parts[1])]
+        try:
+            owed = market.view(contract, "quote", asset=asset, parts=parts)
+        except Rejection:
+            return []
+        back = [{"pool": one.pool, "units": one.units + number // 7 % 3 - 1} for one in owed]
+        spend = everything(market, actor, asset)
+        return [
+            call(actor, contract, "borrow", asset=asset, parts=parts, most_owed=FUNDS),
+            call(actor, contract, "repay", spend=spend, asset=asset, parts=back),
+        ]
+
+    def give(market: Market, actor: str, units: int, _: int) -> list[Action]:
+        return [transfer(actor, (asset, contract, units))]
+
+    return Venue(
+        contract=contract,
+        set_up=lambda market: market.deploy(contract, "flash_loan"),
+        moves={"borrow": borrow, "give": give, "skim": method_move(contract, "skim", asset=asset)},
+    )
+
+
 POOL = constant_product("pool")
 FREE_POOL = constant_product("free", fee_bps=0, reserves=(7_000, 28_000))
 FEE_POOL = constant_product("shared", assets=(B, C), protocol_fee_to=OTHERS[0], reserves=(10**6, 10**6))
@@ -310,6 +340,7 @@ ROUTE = route(
     "route",
     {(A, B): "pool", (B, A): "free", (B, C): "shared", (C, B): "ticks", (C, D): "stable", (D, C): "stable"},
 )
+LOAN = loan("loan", B, ("shared", "ticks"))
 SETTINGS: dict[str, Setting] = {
     name: Setting(venues, PRICES)
     for name, venues in {
@@ -320,6 +351,7 @@ SETTINGS: dict[str, Setting] = {
         "concentrated, no fee": (FREE_CONCENTRATED,),
         "stable": (STABLE,),
         "stable, no fee": (FREE_STABLE,),
+        "loans from two pools": (FEE_POOL, CONCENTRATED, LOAN),
         "several pools and a route": (POOL, FREE_POOL, FEE_POOL, CONCENTRATED, STABLE, ROUTE),
     }.items()
 }

@@ -239,6 +239,42 @@ def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
     ]
 
 
+@command.add_command
+@make_command(
+    "loan",
+    ledger=True,
+    example="""\
+tallystick pool loan 1000.00 eur@bank
+tallystick pool loan 1000.00 eur@bank --json""",
+)
+@click.argument("amount")
+@click.argument("asset")
+@MINOR
+def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
+    """Find the cheapest lenders of a flash loan, and say what repays each in the same transaction."""
+    from tallystick.client.loans import quote_loan
+
+    with session.reading() as ledger:
+        ledger.need_asset(asset)
+        units = int(units_of(ledger, asset, amount, minor=minor))
+        pools = {pool.name: pool.assets for pool in _pools(ledger)}
+        found = quote_loan(_asker(ledger), pools, asset=asset, units=units)
+        fee = found.units_owed - found.units
+        lines = [
+            f"  {pool} lends {_told(ledger, asset, lent)} for {_told(ledger, asset, owed)}"
+            for (pool, lent), (_, owed) in zip(found.parts, found.owed, strict=True)
+        ]
+        lines.append(f"{_told(ledger, asset, units)} for a fee of {_told(ledger, asset, fee)}")
+    document = {
+        "asset": asset,
+        "units": str(found.units),
+        "units_owed": str(found.units_owed),
+        "parts": [{"pool": pool, "units": str(lent)} for pool, lent in found.parts],
+        "owed": [{"pool": pool, "units": str(owed)} for pool, owed in found.owed],
+    }
+    session.show(document, *lines)
+
+
 # ------------------------------------------------------------------------------------------------ trading
 
 

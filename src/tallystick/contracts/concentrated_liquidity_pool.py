@@ -97,6 +97,8 @@ class Refusal(StrEnum):
     """The caller's own limit is not met. Facts: asset, units, and least or most."""
     NO_LIQUIDITY = "concentrated_liquidity_pool.no_liquidity"
     """Nobody provides liquidity at the price, so nobody could earn the fee of a loan. Facts: tick."""
+    LOAN_TOO_LARGE = "concentrated_liquidity_pool.loan_too_large"
+    """More is to be lent than the pool holds. Facts: asset, asked, held."""
     MOVE_INVALID = "concentrated_liquidity_pool.move_invalid"
     """A depth is asked for a move of at least one basis point and less than all. Facts: move_bps, most."""
     NO_HISTORY = "concentrated_liquidity_pool.no_history"
@@ -601,21 +603,11 @@ class ConcentratedLiquidityPool(Contract):
         The fee, rounded up, goes to the liquidity at the price, less the protocol's share.
         """
         pool: Pool = ctx.get("pool")
-        if pool.liquidity == 0:
-            raise Rejection(Refusal.NO_LIQUIDITY, tick=pool.tick)
-        pair = (ctx.params.asset_0, ctx.params.asset_1)
-        for asset in units:
-            if asset not in pair:
-                raise Rejection(Refusal.WRONG_ASSET, asset_in=asset[:80], asset_out="")
-        if not units:
-            raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
-        fees = [mul_div_up(units.get(asset, 0), ctx.params.fee_ppm, FEE_ONE) for asset in pair]
-        owed = {}
-        for asset, fee in zip(pair, fees, strict=True):
-            if asset in units:
-                owed[asset] = units[asset] + fee
-                ctx.pay(ctx.caller, asset, units[asset])
-                ctx.owe(asset, owed[asset])
+        pair, fees = (ctx.params.asset_0, ctx.params.asset_1), _loan_fees(ctx, pool, units)
+        owed = _owed(ctx, units, fees)
+        for asset, due in owed.items():
+            ctx.pay(ctx.caller, asset, units[asset])
+            ctx.owe(asset, due)
         share_0 = _protocol_share(fees[0], ctx.params.protocol_divisor_0)
         share_1 = _protocol_share(fees[1], ctx.params.protocol_divisor_1)
         grown = replace(
@@ -705,6 +697,11 @@ class ConcentratedLiquidityPool(Contract):
     ) -> Swapped:
         """Return what `swap_to_limit` would do now."""
         return _swapped(_walk_to_limit(ctx, asset_in, asset_out, units, sqrt_price_limit))
+
+    @view
+    def quote_flash(self, ctx: CallContext, units: dict[str, int]) -> dict[str, int]:
+        """Return what would repay a loan of these units."""
+        return _owed(ctx, units, _loan_fees(ctx, ctx.get("pool"), units))
 
     @view
     def depth(self, ctx: CallContext, asset_in: str, asset_out: str, move_bps: int) -> int:
@@ -993,6 +990,31 @@ def _pay_both(ctx: CallContext, account: str, amounts: Amounts) -> None:
 def _tell(ctx: CallContext, name: str, lower: int, upper: int, amounts: Amounts, **more: int) -> None:
     units = {"units_0": amounts.units_0, "units_1": amounts.units_1}
     ctx.emit(name, provider=ctx.caller, lower=lower, upper=upper, **units, **more)
+
+
+# Loans.
+
+
+def _loan_fees(ctx: CallContext, pool: Pool, units: dict[str, int]) -> list[int]:
+    """Return the fee of a loan in each asset of the pool, rounded up, if it can be made."""
+    if pool.liquidity == 0:
+        raise Rejection(Refusal.NO_LIQUIDITY, tick=pool.tick)
+    pair = (ctx.params.asset_0, ctx.params.asset_1)
+    for asset in units:
+        if asset not in pair:
+            raise Rejection(Refusal.WRONG_ASSET, asset_in=asset[:80], asset_out="")
+    if not units or min(units.values()) <= 0:
+        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(min(units.values(), default=0))[:48])
+    for asset in sorted(units):
+        held = ctx.available(ctx.this, asset)
+        if units[asset] > held:
+            raise Rejection(Refusal.LOAN_TOO_LARGE, asset=asset, asked=str(units[asset])[:80], held=str(held))
+    return [mul_div_up(units.get(asset, 0), ctx.params.fee_ppm, FEE_ONE) for asset in pair]
+
+
+def _owed(ctx: CallContext, units: dict[str, int], fees: list[int]) -> dict[str, int]:
+    pairs = zip((ctx.params.asset_0, ctx.params.asset_1), fees, strict=True)
+    return {asset: units[asset] + fee for asset, fee in pairs if asset in units}
 
 
 # Ticks and fee growth (section 6.3).

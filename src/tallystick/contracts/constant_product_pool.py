@@ -473,16 +473,10 @@ class ConstantProductPool(Contract):
     @method
     def flash(self, ctx: CallContext, units: dict[str, int]) -> dict[str, int]:
         """Lend units of one or both assets and return what repays them in kind, rounded up."""
-        pool: Pool = ctx.get("pool")
-        loan = Flow(0, 0, *self._split(ctx, units))
-        self._check_out(ctx, pool, loan)
+        loan = self._loan(ctx, units)
         ctx.put("loan", value=loan)
         self._pay_out(ctx, loan.out_0, loan.out_1)
-        owed = {
-            asset: mul_div_up(lent, FEE_ONE, FEE_ONE - ctx.params.fee_bps)
-            for asset, lent in ((ctx.params.asset_0, loan.out_0), (ctx.params.asset_1, loan.out_1))
-            if lent
-        }
+        owed = self._owed(ctx, loan)
         for asset, due in owed.items():
             ctx.owe(asset, due)
         ctx.emit("lent", borrower=ctx.caller, out_0=loan.out_0, out_1=loan.out_1)
@@ -514,6 +508,19 @@ class ConstantProductPool(Contract):
             if ctx.owed(asset):
                 ctx.clear(asset, ctx.owed(asset))
         return True
+
+    def _loan(self, ctx: CallContext, units: dict[str, int]) -> Flow:
+        loan = Flow(0, 0, *self._split(ctx, units))
+        self._check_out(ctx, ctx.get("pool"), loan)
+        return loan
+
+    def _owed(self, ctx: CallContext, loan: Flow) -> dict[str, int]:
+        """Return what repays a loan in kind."""
+        return {
+            asset: mul_div_up(lent, FEE_ONE, FEE_ONE - ctx.params.fee_bps)
+            for asset, lent in ((ctx.params.asset_0, loan.out_0), (ctx.params.asset_1, loan.out_1))
+            if lent
+        }
 
     def _split(self, ctx: CallContext, units: dict[str, int]) -> tuple[int, int]:
         """Return the units of asset 0 and of asset 1 in a map of nothing else."""
@@ -674,6 +681,11 @@ class ConstantProductPool(Contract):
     def quote_exact_out(self, ctx: CallContext, asset_in: str, asset_out: str, units_out: int) -> int:
         """Return what `units_out` costs now."""
         return self._amount_in(ctx, ctx.get("pool"), asset_in, asset_out, units_out)
+
+    @view
+    def quote_flash(self, ctx: CallContext, units: dict[str, int]) -> dict[str, int]:
+        """Return what would repay a loan of these units in kind."""
+        return self._owed(ctx, self._loan(ctx, units))
 
     @view
     def quote_to_price(self, ctx: CallContext, numerator: int, denominator: int) -> Trade:

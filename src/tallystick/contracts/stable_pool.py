@@ -349,17 +349,11 @@ class StablePool(Contract):
         """Lend units within the transaction; return what `repay` must bring back, the fee rounded up."""
         pool: Pool = ctx.get("pool")
         reserves = list(pool.reserves)
-        if not units:
-            raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
-        owed = {}
+        owed = _owed(ctx, pool, units)
         for asset in sorted(units):
-            lent, index = units[asset], _index(ctx, asset)
-            if lent > reserves[index]:
-                _refuse_reserve(asset, lent, reserves[index])
-            fee = mul_div_up(lent, ctx.params.fee, FEE_ONE)
-            reserves[index] += fee - mul_div_down(fee, ctx.params.admin_fee, FEE_ONE)
-            owed[asset] = lent + fee
-            ctx.pay(ctx.caller, asset, lent)
+            fee = owed[asset] - units[asset]
+            reserves[_index(ctx, asset)] += fee - mul_div_down(fee, ctx.params.admin_fee, FEE_ONE)
+            ctx.pay(ctx.caller, asset, units[asset])
             ctx.owe(asset, owed[asset])
         ctx.put("pool", value=replace(pool, reserves=tuple(reserves)))
         ctx.emit("lent", borrower=ctx.caller, units=units)
@@ -472,6 +466,11 @@ class StablePool(Contract):
     def quote_exact_out(self, ctx: CallContext, asset_in: str, asset_out: str, units_out: int) -> int:
         """Return what `units_out` costs now."""
         return _cost(ctx, ctx.get("pool"), asset_in, asset_out, units_out)[0]
+
+    @view
+    def quote_flash(self, ctx: CallContext, units: dict[str, int]) -> dict[str, int]:
+        """Return what would repay a loan of these units."""
+        return _owed(ctx, ctx.get("pool"), units)
 
     @view
     def quote_add(self, ctx: CallContext, units: list[int]) -> int:
@@ -773,6 +772,23 @@ def _part(ctx: CallContext, pool: Pool, shares: int) -> list[int]:
     if not supply:
         return [0] * len(pool.reserves)
     return [mul_div_down(reserve, shares, supply) for reserve in pool.reserves]
+
+
+# Loans.
+
+
+def _owed(ctx: CallContext, pool: Pool, units: dict[str, int]) -> dict[str, int]:
+    """Return what repays a loan: its fee is that of a swap, rounded up."""
+    if not units:
+        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
+    owed = {}
+    for asset in sorted(units):
+        lent, reserve = units[asset], pool.reserves[_index(ctx, asset)]
+        if lent > reserve:
+            _refuse_reserve(asset, lent, reserve)
+        _check_amount(lent)
+        owed[asset] = lent + mul_div_up(lent, ctx.params.fee, FEE_ONE)
+    return owed
 
 
 # Swaps.
