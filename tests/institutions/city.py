@@ -12,9 +12,11 @@ till           a contract of the tests (`Till`): what its customers lent it and 
 from typing import Any, ClassVar
 
 from tallystick.institutions.books import Books
+from tallystick.institutions.views import Views, replay
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.contract import Contract, Exit, Position, Record, Table, method, view
+from tallystick.ledger.receipts import Receipt, read_receipt
 from tallystick.ledger.records import Terms
 from tallystick.ledger.runtime import CallContext
 from tallystick.protocol import KINDS
@@ -115,3 +117,13 @@ class City(World):
     def books(self) -> Books:
         """The books of the state as it is."""
         return Books(self.store, self.kinds)
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """Every receipt of the history, in order."""
+        return [read_receipt(entry.receipt) for entry in self.entries]
+
+    @property
+    def views(self) -> Views:
+        """Coverage and licences, from the whole history."""
+        return replay(iter(self.receipts), self.store.get)

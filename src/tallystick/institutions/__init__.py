@@ -10,6 +10,8 @@
     owing      end_of(get, asset): what a claim comes to at the end of its terms; maturity buckets
     sheet      sheet(books, institution, prices): the balance sheet, live or of any state rebuilt
     money      aggregates(books): M0, M1 and M2 by currency
+    views      Views: coverage in kind at every entry, and licences by behaviour, kept up with receipts;
+               replay(receipts, get) makes the same of a whole log
 
 Everything here reads and computes in whole numbers; nothing writes. The same functions answer for the state
 as it is, for one rebuilt at a past entry, and for a fork on which a drill runs.

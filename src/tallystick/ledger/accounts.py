@@ -182,6 +182,7 @@ def found_institution(x: Execution, action: FoundInstitution) -> None:
     if x.overlay.get(key) is not None:
         raise Rejection(Code.INSTITUTION_EXISTS, institution=action.name)
     _check_roles(action.roles, action.related)
+    _tell(x, "institution_founded", action.name, action.roles, action.related)
     _join(x, action.account, action.name)
     x.overlay.writes[key] = Institution(action.name, action.account, action.roles, action.related)
 
@@ -204,7 +205,14 @@ def declare_institution(x: Execution, action: DeclareInstitution) -> None:
     x.overlay.writes["institution", action.institution] = replace(
         institution, roles=action.roles, related=action.related
     )
-    x.emit("ledger", "institution_declared", institution=institution.name)
+    _tell(x, "institution_declared", institution.name, action.roles, action.related)
+
+
+def _tell(
+    x: Execution, event: str, institution: str, roles: tuple[str, ...], related: tuple[str, ...]
+) -> None:
+    """Tell what an institution says of itself, so that receipts alone show who was what and when."""
+    x.emit("ledger", event, institution=institution, roles=roles, related=related)
 
 
 def _join(x: Execution, account: str, institution: str) -> None:

@@ -69,3 +69,14 @@ def encode_receipt(receipt: Receipt) -> bytes:
 def decode_receipt(data: bytes) -> WireReceipt:
     """Return a logged receipt. Raises `msgspec.ValidationError` on other bytes."""
     return _decode(data)
+
+
+def read_receipt(data: bytes) -> Receipt:
+    """Return a logged receipt as it was before it was encoded, with amounts as whole numbers."""
+    told = _decode(data)
+    postings = [
+        (account, asset, int(change), int(balance)) for account, asset, change, balance in told.postings
+    ]
+    return Receipt(
+        told.index, told.height, told.time, told.id, told.sender, postings, told.events, told.results
+    )

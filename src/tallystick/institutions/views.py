@@ -1,0 +1,74 @@
+"""Views: coverage and licences, kept up with the log entry by entry.
+
+    views.follow(receipts)   ->  crossings and flags of a batch, in the order of its entries
+
+One object takes in every receipt once. A node feeds it each batch's receipts when the batch is merged and
+publishes what it returns beside them; whoever opens a ledger file feeds it the whole log (`replay`) and gets
+the same. Neither receipts nor state hold any of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from tallystick.institutions.coverage import Coverage, Crossing
+from tallystick.institutions.licence import Flag, Licences
+from tallystick.institutions.owing import Get
+from tallystick.institutions.watch import Watch
+from tallystick.ledger.receipts import Receipt
+
+Balances = Callable[[str], Mapping[str, int]]
+"""Returns what an account has of each asset in the state that the batch led to."""
+
+
+class Views:
+    """Coverage and licences of every institution up to, and without, entry `upto`."""
+
+    def __init__(self, get: Get, balances: Balances) -> None:
+        self.watch = Watch(get)
+        self.coverage = Coverage(self.watch)
+        self.licences = Licences(self.watch, self.coverage)
+        self.upto = 0
+        self._balances = balances
+
+    def follow(self, receipts: Sequence[Receipt]) -> list[Crossing | Flag]:
+        """Take in a batch whose writes the state holds by now; return what it made cross or be flagged."""
+        found: list[Crossing | Flag] = []
+        owners = self.watch.owners
+        for place, receipt in enumerate(receipts):
+            if receipt.events:
+                for account, institution in self.watch.learn(receipt):
+                    self.coverage.join(institution, self._had(account, receipts[place:]))
+            # Most entries move what is people's between people, and are left at this one look.
+            if receipt.sender in owners or any(
+                posting[0] in owners or "/" in posting[0] for posting in receipt.postings
+            ):
+                found += self.coverage.follow(receipt)
+                found += self.licences.follow(receipt)
+            self.upto = receipt.index + 1
+        return found
+
+    def _had(self, account: str, receipts: Sequence[Receipt]) -> dict[str, int]:
+        """Return what an account had before these receipts, the last of the batch."""
+        balances = dict(self._balances(account))
+        for receipt in receipts:
+            for who, asset, change, _ in receipt.postings:
+                if who == account:
+                    balances[asset] = balances.get(asset, 0) - change
+        return balances
+
+
+def replay(receipts: Iterator[Receipt], get: Get) -> Views:
+    """Return the views of a log from its receipts and the state that it led to.
+
+    What was declared (assets, institutions, contracts) never changes, so the last state tells it; what an
+    account had when it joined is kept from its own postings on the way.
+    """
+    early: dict[str, dict[str, int]] = {}
+    views = Views(get, lambda account: early.get(account, {}))
+    for receipt in receipts:
+        for account, asset, _, balance in receipt.postings:
+            if not views.watch.owners.get(account) and get(("member", account)) is not None:
+                early.setdefault(account, {})[asset] = balance
+        views.follow([receipt])
+        for account in [name for name in early if views.watch.owners.get(name)]:
+            del early[account]
+    return views
