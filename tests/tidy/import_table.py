@@ -52,7 +52,7 @@ TABLE: dict[str, Room] = {
     "venue": _room("ledger"),
     "protocol": _room("ledger contracts"),
     "venue_host": _room("venue client", "litestar", version=True),
-    "stress": _room(_UNDER_STRESS, "numpy numba matplotlib"),
+    "stress": _room(_UNDER_STRESS, "numpy numba matplotlib yaml msgspec"),
     "node": _room(
         _UNDER_STRESS,
         "litestar uvicorn prometheus_client psycopg msgspec",  # msgspec decodes the submit routes

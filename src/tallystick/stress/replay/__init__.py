@@ -1,0 +1,11 @@
+"""Replays: institutions that failed, day by day, as a supervisor, a customer or a counterparty saw them then.
+
+    document     YAML into typed values, every fault at once with its line
+    case         what was published, when and by whom, under seal until its day; what is only assumed
+    alarm        the one rule: four reasons, one set of thresholds
+    ledger       a ledger in memory on which every account signs
+    world        a case booked on it, each sheet on the day of its publication
+    watch        the days, the alarm, the sweep of each assumption, and sound peers under the same rule
+
+The cases are data (`cases/*.yaml`) in the format that a user's own case has.
+"""
