@@ -16,6 +16,7 @@ from tallystick.contracts.own_token_swap import OwnTokenSwap
 from tallystick.contracts.rewards import Rewards
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
+from tallystick.contracts.standing_facility import StandingFacility
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.contract import Contract
 from tallystick.ledger.policies import CONTROLLED
@@ -33,6 +34,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     OwnTokenSwap(),
     Oracle(),
     Attestations(),
+    StandingFacility(),
     Rewards(),
 )
 

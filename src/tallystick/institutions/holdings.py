@@ -129,7 +129,9 @@ def _promised(books: Books, account: str) -> dict[str, list[Holding]]:
 def _positions(inside: Inside, account: str) -> list[Holding]:
     """Return an account's positions in one contract as holdings, with what of each can leave now."""
     in_debt = any(position.owed and position.units for position in inside.positions)
-    ways = _ways_out(inside.exits)
+    owing = {position.asset for position in inside.positions if position.owed}
+    # A way out that first takes what is owed is paying the debt, and frees nothing before that.
+    ways = _ways_out(tuple(way for way in inside.exits if owing.isdisjoint(way.spend)))
     found = []
     for position in inside.positions:
         if not position.units:
@@ -139,8 +141,7 @@ def _positions(inside: Inside, account: str) -> list[Holding]:
             continue
         if position.due_from:
             note = ": ".join(filter(None, (inside.contract, position.note)))
-            owing = replace(position, note=note)
-            found.append(_position(position.due_from, account, owing, "due_in"))
+            found.append(_position(position.due_from, account, replace(position, note=note), "due_in"))
             continue
         now, when = ways.get(position.asset, (0, None))
         free = min(position.units, now)
