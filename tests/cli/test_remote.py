@@ -8,6 +8,7 @@ import pytest
 from tallystick.cli.frame import CommandError
 from tallystick.cli.remote import RemoteLedger
 from tallystick.client.http import Client
+from tallystick.client.vocabulary import Code, Rejection
 from tests.cli.desk import Desk
 from tests.node_service.process import NodeProcess, node
 
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.long
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     desk = Desk(tmp_path_factory.mktemp("remote")).start("alice", "bob")
     desk("asset issue eur@bank --leg alice:100.00 --leg bob:50.00")
+    desk("asset create gold --issuer bank --kind token --decimals 3")
+    desk("asset issue gold@bank --leg alice:10.000 --leg bob:10.000")
     return desk
 
 
@@ -119,6 +122,45 @@ def test_a_contract_is_deployed_called_and_asked(desk, remote):
     assert remote.units("alice") == before - 500
     for question in ("powers deal-1", "positions deal-1 alice", "exits deal-1 alice", "list"):
         same(desk, remote, f"contract {question}")
+
+
+def test_pools_are_filled_quoted_traded_and_left(desk, remote):
+    for name in ("pair", "other"):
+        deployed = json.dumps({"asset_0": "eur@bank", "asset_1": "gold@bank"})
+        remote(f"contract deploy {name} constant_product_pool --account alice --args '{deployed}'")
+        remote(f"pool add {name} alice eur@bank=10.00 gold@bank=2.000")
+    remote("contract deploy way route --account alice")
+    for question in (
+        *("list", "show pair", "position pair alice", "quote pair 1.00 eur@bank gold@bank"),
+        *("route 5.00 eur@bank gold@bank", "route 1.00 gold@bank eur@bank --exact-out"),
+        "loan 15.00 eur@bank",
+    ):
+        same(desk, remote, f"pool {question}")
+    before = remote.units("bob")
+    quoted = remote.json("pool quote pair 1.00 eur@bank gold@bank")
+    remote("pool swap pair bob 1.00 eur@bank gold@bank --slippage 0%")
+    held = int(remote.jsonl("balance bob gold@bank")[0]["units"])
+    assert (remote.units("bob"), held) == (before - 100, 10_000 + int(quoted["units_out"]))
+    remote("pool trade bob 1.00 eur@bank gold@bank")
+    assert len(remote.json("pool route 5.00 eur@bank gold@bank")["paths"]) == 2
+    remote("pool remove pair alice")
+    assert remote.jsonl("pool position pair alice") == []
+    missed = (
+        "contract call pair swap_exact_in --account bob --arg asset_in=eur@bank --arg asset_out=gold@bank"
+    )
+    line = f"{missed} --arg units_in=100 --arg least_out=1000000 --spend eur@bank=1.00 --dry-run"
+    assert remote.refused(line, code="constant_product_pool.limit_missed") == desk.refused(
+        line, code="constant_product_pool.limit_missed"
+    )
+
+
+def test_a_views_integers_travel_as_decimal_strings(running):
+    sides = {"asset_in": "eur@bank", "asset_out": "gold@bank"}
+    with Client(running.url) as client:
+        assert int(client.view("other", "depth", **sides, move_bps="100")) > 0
+        with pytest.raises(Rejection) as refused:
+            client.view("other", "depth", **sides, move_bps="many")
+    assert refused.value.code is Code.ARGUMENTS_INVALID
 
 
 def test_payments_are_imported_once(remote):

@@ -36,7 +36,7 @@ HOPS = click.option(
 
 
 @command.add_command
-@make_command("list", ledger=True, example="tallystick pool list --json")
+@make_command("list", ledger=True, url=True, example="tallystick pool list --json")
 def list_(session: Session) -> None:
     """List the pools, what they trade and how much they hold."""
     with session.reading() as ledger:
@@ -54,7 +54,7 @@ def list_(session: Session) -> None:
 
 
 @command.add_command
-@make_command("show", ledger=True, example="tallystick pool show pool-1")
+@make_command("show", ledger=True, url=True, example="tallystick pool show pool-1")
 @click.argument("pool")
 def show(session: Session, pool: str) -> None:
     """Show a pool's prices before fees, how deep it is, what it holds and how much was traded."""
@@ -105,6 +105,7 @@ def _pair(ledger: OpenLedger, ask: "Ask", pool: str, asset_in: str, asset_out: s
 @make_command(
     "quote",
     ledger=True,
+    url=True,
     example="""\
 tallystick pool quote pool-1 10.00 eur@bank gold@vault
 tallystick pool quote pool-1 0.100 eur@bank gold@vault --exact-out""",
@@ -142,6 +143,7 @@ def quote(
 @make_command(
     "position",
     ledger=True,
+    url=True,
     example="""\
 tallystick pool position pool-1 alice
 tallystick pool position pool-1 alice --json""",
@@ -192,6 +194,7 @@ def _range_told(ledger: OpenLedger, pool: "Pool", ticks: tuple[int, int] | None)
 @make_command(
     "route",
     ledger=True,
+    url=True,
     example="""\
 tallystick pool route 10.00 gold@vault usd@bank
 tallystick pool route 10.00 gold@vault usd@bank --exact-out --hops 2""",
@@ -243,6 +246,7 @@ def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
 @make_command(
     "loan",
     ledger=True,
+    url=True,
     example="""\
 tallystick pool loan 1000.00 eur@bank
 tallystick pool loan 1000.00 eur@bank --json""",
@@ -282,6 +286,7 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
 @make_command(
     "swap",
     changes=True,
+    url=True,
     example="""\
 tallystick pool swap pool-1 alice 10.00 eur@bank gold@vault --slippage 0.5%
 tallystick pool swap pool-1 alice 0.100 eur@bank gold@vault --exact-out --dry-run""",
@@ -318,6 +323,7 @@ def swap(  # noqa: PLR0917 (a command's own words, in its own order)
 @make_command(
     "trade",
     changes=True,
+    url=True,
     example="""\
 tallystick pool trade alice 10.00 gold@vault usd@bank
 tallystick pool trade alice 10.00 gold@vault usd@bank --via route-1 --slippage 1% --dry-run""",
@@ -367,6 +373,7 @@ def trade(
 @make_command(
     "add",
     changes=True,
+    url=True,
     example="""\
 tallystick pool add pool-1 alice eur@bank=100.00 gold@vault=1.250
 tallystick pool add range-1 alice eur@bank=100.00 usd@bank=110.00 --between 1.05:1.12""",
@@ -415,6 +422,7 @@ def add(
 @make_command(
     "remove",
     changes=True,
+    url=True,
     example="""\
 tallystick pool remove pool-1 alice
 tallystick pool remove range-1 alice --part 50% --ticks 480:1140""",
@@ -464,9 +472,14 @@ def _asker(ledger: OpenLedger) -> "Ask":
     """Return how pools are asked: a view's answer in the types that the view declares."""
     import msgspec
 
+    # A kind and version never change, and a search asks the same pools many times: over HTTP, each a journey.
+    instances: dict[str, Any] = {}
+
     def ask(contract: str, view: str, **arguments: Any) -> Any:
         answer = ledger.view(contract, view, arguments)
-        instance = ledger.get("instance", contract)
+        instance = instances.get(contract)
+        if instance is None:
+            instance = instances[contract] = ledger.get("instance", contract)
         return msgspec.convert(answer, _answer_type(instance.kind, instance.version, view), strict=False)
 
     return ask

@@ -8,7 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from tallystick.ledger.contract import to_wire
-from tallystick.ledger.rejections import Code
+from tallystick.ledger.rejections import Code, Rejection
+from tallystick.node.readers import ServiceView
 from tallystick.node.routes.asking import After, Backend, Limit, Page, json_bytes, json_object
 
 
@@ -37,8 +38,27 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         """
         given = json_object(arguments)
         answer = await backend.readers.read(
-            lambda reader: to_wire(reader.view(contract, view, **given)), locked=True
+            lambda reader: to_wire(reader.view(contract, view, **_typed(reader, contract, view, given))),
+            locked=True,
         )
         return json_bytes(msgspec.json.encode(answer))
 
     return [list_contracts, get_contract, ask_contract]
+
+
+def _typed(reader: ServiceView, contract: str, view: str, wire: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as a view takes them: on the wire their integers are decimal strings.
+
+    What names no view of a contract is left as it is, for the ledger to refuse. Rejections:
+    `arguments_invalid`.
+    """
+    instance = reader.state.get(("instance", contract))
+    code = None if instance is None else reader.kinds.contracts.get((instance.kind, instance.version))
+    found = None if code is None else code.methods.get(view)
+    if found is None:
+        return wire
+    try:
+        value = msgspec.convert(wire, found.arguments, strict=False)
+    except msgspec.ValidationError as error:
+        raise Rejection(Code.ARGUMENTS_INVALID, method=view, reason=str(error)[:200]) from None
+    return {name: getattr(value, name) for name in found.arguments.__struct_fields__}
