@@ -17,6 +17,7 @@ from tallystick.contracts.rewards import Rewards
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
 from tallystick.contracts.standing_facility import StandingFacility
+from tallystick.contracts.vault import Vault
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.contract import Contract
 from tallystick.ledger.policies import CONTROLLED
@@ -36,6 +37,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     Attestations(),
     StandingFacility(),
     Rewards(),
+    Vault(),
 )
 
 KINDS: Final = Kinds(

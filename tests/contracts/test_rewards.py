@@ -201,6 +201,7 @@ def test_with_carry_a_fraction_stays_the_stakers_own_until_it_is_a_unit():
 # What it costs.
 
 
+@pytest.mark.long
 def test_a_claim_among_100_000_stakers_costs_what_it_costs_alone_and_an_idle_one_nothing():
     """The least work that the calls pass with is the same; and time alone writes no row."""
     assert _work(1) == _work(100_000)

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from tests.vectors import curve_3pool, synthetix_rewards, uniswap_v2, uniswap_v3
+from tests.vectors import curve_3pool, erc4626_vault, synthetix_rewards, uniswap_v2, uniswap_v3
 from tests.vectors.harness import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
@@ -10,6 +10,7 @@ ADAPTERS: dict[str, Adapter] = {
     **uniswap_v3.ADAPTERS,
     **curve_3pool.ADAPTERS,
     **synthetix_rewards.ADAPTERS,
+    **erc4626_vault.ADAPTERS,
 }
 
 
