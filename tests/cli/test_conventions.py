@@ -106,11 +106,14 @@ def desk(tmp_path_factory):
         ("account shwo alice", 2, ["shwo"], "did you mean show?"),
         ("balance nobody", 1, ["unknown_account"], "tallystick account open nobody"),
         ("balance alice eur@bank --at-entry 99999", 2, ["99999", "reaches"], "tallystick info"),
-        ("balance alice eur@bank --at 1999-01-01T00:00:00Z", 2, ["before genesis"], "tallystick info"),
+        ("balance alice eur@bank --at 1999-01-01T00:00Z", 2, ["1999-01-01T00:00:00Z is before"], "began"),
+        ("balance alice eur@bank --at 2999-01-01T00:00Z", 2, ["2999-01-01T00:00:00Z is beyond"], "earlier"),
         ("balance alice eur@bank --at yesterday", 2, ["yesterday"], "2026-11-20"),
         ("hold create alice bob 1 eur@bank --until 2000-01-01T00:00:00Z", 1, ["time_invalid"], "2h"),
         ("pay alice bob 1 eur@bank --valid 1d", 2, ["86400", "once"], "600 s"),
         ("receipt 99999", 2, ["99999"], "tallystick info"),
+        ("receipt none", 2, ["none"], "tallystick history"),
+        ("verify ledger.tally --log-key bad", 2, ["log key"], "tallystick info --log-key"),
         ("keys new alice", 2, ["alice"], "alice#laptop"),
         ("init ledger.tally --name Again", 2, ["exists"], "another path"),
         ("history alice --ledger other.tally", 2, ["other.tally"], "tallystick init"),
@@ -138,6 +141,7 @@ def test_a_wrong_password_is_told_without_the_password(desk):
     desk.write("wrong.txt", "swordfish\n")
     result = desk.fails("pay alice bob 1 eur@bank --password-file wrong.txt", exit_code=2)
     assert "password" in result.stderr
+    assert "hint: --password-file" in result.stderr
     assert "swordfish" not in result.stderr
 
 

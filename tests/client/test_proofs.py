@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from tallystick.client.log_key import LogKeyError
 from tallystick.client.proofs import (
     ProofFailed,
     encode_balance_proof,
@@ -202,7 +203,8 @@ def test_another_key_or_another_entry_does_not_fit(ledger):
     data = receipt_proof(ledger, 3)
     other = SigningKey(name=LOG_KEY.name, algorithm=Algorithm.ED25519, seed=seed("other log"))
     refused(data, log_key=other.verifier.vkey)
-    refused(data, log_key="nonsense")
+    with pytest.raises(LogKeyError, match="three parts"):
+        verify_proof(data, log_key="nonsense")
     for field in ("leaf", "envelope", "receipt", "proof"):
         mixed = edited(data, **{field: json.loads(receipt_proof(ledger, 7))[field]})
         refused(mixed)

@@ -60,9 +60,7 @@ TABLE: dict[str, Room] = {
         version=True,
     ),
     "client": _room("crypto ledger log protocol", "httpx msgspec stdnum", version=True),
-    "cli": _room(
-        "client", "msgspec click", in_functions="node venue_host solvency stress", version=True
-    ),
+    "cli": _room("client", "msgspec click", in_functions="node venue_host solvency stress", version=True),
 }
 
 CONSENSUS = frozenset({"ledger", "contracts", "protocol", "institutions", "venue"})

@@ -23,7 +23,10 @@ tallystick balance alice eur@bank --at-entry 100""",
 def command(
     session: Session, account: str, asset: str | None, *, at_entry: int | None, moment: str | None
 ) -> None:
-    """Show what an account has: of all assets or one, now or at a past moment."""
+    """Show what an account has: now, of all assets or one; at a past moment, of one.
+
+    A past balance is read off the receipt that made it, and says which entry that was.
+    """
     if at_entry is not None and moment is not None:
         raise CommandError("--at and --at-entry exclude each other", hint="name one moment")
     with session.reading() as ledger:

@@ -68,7 +68,8 @@ def explain(error: BaseException) -> Problem | None:
         return Problem("aborted", "stopped before anything was done", USAGE)
     if isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
-        return Problem("file", f"{named}{error.strerror or error}", USAGE)
+        hint = "choose another path" if isinstance(error, FileExistsError) else ""
+        return Problem("file", f"{named}{error.strerror or error}", USAGE, hint)
     return _explain_client(error) or _explain_log(error) or _explain_node(error)
 
 
@@ -80,7 +81,7 @@ def _explain_click(error: click.ClickException) -> Problem:
 
 
 def _explain_client(error: BaseException) -> Problem | None:
-    from tallystick.cli.hints import hint_for
+    from tallystick.cli.hints import CLIENT_HINTS, hint_for
     from tallystick.client.errors import ClientError
     from tallystick.client.vocabulary import InvariantViolation, Rejection
 
@@ -92,9 +93,10 @@ def _explain_client(error: BaseException) -> Problem | None:
         return Problem("invariant", str(error), PROOF_FAILED, "stop using this file and keep a copy of it")
     if not isinstance(error, ClientError):
         return None
-    name = type(error).__name__
-    failed = name in ("VerificationFailed", "ProofFailed", "LogLied")
-    return Problem(_snake(name), str(error), PROOF_FAILED if failed else USAGE, error.hint)
+    code = _snake(type(error).__name__)
+    failed = code in ("verification_failed", "proof_failed", "log_lied")
+    hint = error.hint or CLIENT_HINTS.get(code, "")
+    return Problem(code, str(error), PROOF_FAILED if failed else USAGE, hint)
 
 
 def _explain_log(error: BaseException) -> Problem | None:

@@ -51,6 +51,23 @@ HINTS: Final[Mapping[str, str]] = {
     "amount_not_an_integer": "minor units are digits only; without --units, write amounts like 12.50",
     "signature_invalid": "the file was altered, or signed by another program: sign it again",
     "already_member": "an account belongs to one institution; use a second account",
+    "oversize": "split it: --join puts fewer actions into one file, or send several transactions",
+    "not_canonical": "let tallystick write the file: it was edited, or written by another program",
+    "duplicate": "it settled: tallystick receipt {index}",
+    "mandate_not_narrower": "its {what} must fit in the mandate that it comes from: tallystick mandate list",
+    "no_recovery": "nothing to veto: its guardians proposed no keys, or they are in force already",
+    "institution_exists": "choose another name, or tallystick institution list",
+    "not_the_issuer": "only the account behind the @ of {asset} issues it",
+    "power_missing": "tallystick asset show {asset} lists who has which power; nobody gets one later",
+    "amount_too_large": "amounts stay below 2^128 minor units: fewer decimals, or several assets",
+    "no_legs": "1 to {legs_max} legs: split it into several transactions",
+    "hold_expired": "what it held is its owner's again; tallystick advance runs what is due",
+    "not_a_claim": "nobody owes anything on it: a contract pays a share, and a token is traded",
+    "not_the_holder": "only {holder} takes it back",
+    "lot_too_small": "{per} units of {asset} are owed the least that can be paid: ask for at least that",
+    "limit_exceeded": "allow more with --limit {asset}=AMOUNT, if that is what you mean",
+    "work_exceeded": "do less in one transaction: fewer legs, or a smaller step of the contract",
+    "contract_fault": "the contract {contract} is wrong, not you: report what it said",
     "time_invalid": "give a time after the ledger's, such as 2h or 2027-01-01T00:00:00Z",
 }
 
@@ -63,8 +80,17 @@ FAULT_HINTS: Final[Mapping[str, str]] = {
     "not_yet": "ask for an earlier entry or time; tallystick info says how far the log reaches",
     "before_genesis": "tallystick info says when the ledger began",
     "would_lose": "keep the newer file; restore to another path to compare",
+    "not_found": "tallystick history ACCOUNT lists what moved, each with its entry",
     "stopped": "keep a copy of the file and report what the message says",
 }
+
+CLIENT_HINTS: Final[Mapping[str, str]] = {
+    "keyring_error": "--password-file or TALLYSTICK_PASSWORD gives the password, --keys another keyring",
+    "verification_failed": "keep this copy, compare it with a backup or an export, and ask the operator",
+    "proof_failed": "ask for the proof again, and for the log's key from somebody else than its sender",
+    "log_lied": "keep the evidence: it is signed by the log's own key",
+}
+"""What to do where the client's error has no advice of its own."""
 
 FAULT_EXITS: Final[Mapping[str, int]] = {
     "journal_corrupt": PROOF_FAILED,

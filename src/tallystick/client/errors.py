@@ -6,6 +6,7 @@
     ├── ArgumentsError       arguments: not the arguments of that method
     ├── IdentifierError      identifiers: a check digit, length or scheme that does not fit
     ├── TransactionError     transactions: not a file that could be signed
+    ├── LogKeyError          log_key: not a log's public key
     ├── KeyringError         keyring: wrong password, altered file, unknown or repeated name
     ├── PaymentsError        payments: the file or its report cannot be used at all
     ├── NoRoute              routing: no path for this amount

@@ -29,13 +29,14 @@ import msgspec
 
 from tallystick.client.errors import ClientError
 from tallystick.client.keyring import write_private
+from tallystick.client.log_key import read_log_key
 from tallystick.client.questions.asking import HttpError, Unreachable
 from tallystick.client.sources import Export, SourceError
 from tallystick.crypto import sha256
 from tallystick.ledger.receipts import decode_receipt
 from tallystick.log.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
 from tallystick.log.leaf import LEAF_BYTES, Leaf
-from tallystick.log.note import NOTE_BYTES_MAX, NoteError, parse_note, parse_vkey
+from tallystick.log.note import NOTE_BYTES_MAX, NoteError, parse_note
 from tallystick.log.tiles import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -168,10 +169,7 @@ class Follower:
         memory: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        try:
-            self._key = parse_vkey(log_key)
-        except NoteError as error:
-            raise ClientError(f"the log key given is none: {error}") from None
+        self._key = read_log_key(log_key)
         self._log = log
         self._memory = memory
         self._sleep = sleep

@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from tallystick.client.errors import ClientError
+from tallystick.client.log_key import read_log_key
 from tallystick.client.times import format_time
 from tallystick.crypto import sha256
 from tallystick.ledger.encoding import encode_key, encode_value
@@ -31,7 +32,7 @@ from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.transactions import Transaction, authenticate
 from tallystick.log.checkpoint import Checkpoint
 from tallystick.log.leaf import EMPTY_ENVELOPE_HASH, EntryKind, Leaf
-from tallystick.log.note import NoteError, VerifierKey, decode_base64, parse_vkey
+from tallystick.log.note import NoteError, decode_base64
 from tallystick.log.proof import LogProof, verify_log_proof
 from tallystick.log.state_tree import verify_state_proof
 from tallystick.log.tree import ProofError
@@ -223,17 +224,10 @@ def _check_inclusion(entry: bytes, text: Any, log_key: str, quorum: Quorum | Non
             raise ProofFailed("the log proof carries what nothing binds, such as an `extra` line")
         if proof.index != leaf.index:
             raise ProofFailed(f"a proof for entry {proof.index} beside the leaf of entry {leaf.index}")
-        checkpoint = verify_log_proof(proof, entry=entry, log_key=_log_key(log_key), quorum=quorum)
+        checkpoint = verify_log_proof(proof, entry=entry, log_key=read_log_key(log_key), quorum=quorum)
     except (ProofError, NoteError, QuorumError, ValueError) as error:
         raise ProofFailed(str(error)) from None
     return leaf, checkpoint
-
-
-def _log_key(vkey: str) -> VerifierKey:
-    try:
-        return parse_vkey(vkey)
-    except NoteError as error:
-        raise ProofFailed(f"the log key given is none: {error}") from None
 
 
 def _fields(data: bytes, kind: str, names: tuple[str, ...]) -> dict[str, Any]:

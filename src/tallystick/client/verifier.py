@@ -24,6 +24,7 @@ from itertools import islice
 from typing import Final
 
 from tallystick.client.errors import ClientError
+from tallystick.client.log_key import read_log_key
 from tallystick.client.signatures import SignatureChecker
 from tallystick.client.sources import RawEntry, Source, SourceError
 from tallystick.client.times import format_time
@@ -177,7 +178,7 @@ class _Verification:
         progress: Progress | None,
     ) -> None:
         self._source = source
-        self._pinned_key = None if log_key is None else _parse_pinned(log_key)
+        self._pinned_key = None if log_key is None else read_log_key(log_key)
         self._pinned_id = ledger_id
         self._progress = progress
         self._expected = source.size()
@@ -449,13 +450,6 @@ class _Checkpoints:
         if signed <= 0:
             raise VerificationFailed(0, f"a checkpoint of size {signed}")
         raise VerificationFailed(size, f"is missing: a checkpoint signs {signed} entries")
-
-
-def _parse_pinned(log_key: str) -> VerifierKey:
-    try:
-        return parse_vkey(log_key)
-    except NoteError as error:
-        raise ClientError(f"the log key given is none: {error}") from None
 
 
 def _chunks(entries: Iterator[RawEntry]) -> Iterator[list[RawEntry]]:

@@ -17,6 +17,8 @@ half-done is visible after one.
       WouldLose         a restore would drop entries that were acknowledged
 """
 
+from datetime import datetime, timedelta
+
 
 class NodeFault(Exception):
     """The root of the node's faults."""
@@ -75,7 +77,10 @@ class NotYet(NodeFault):
     """The log does not reach what was asked about."""
 
     def __init__(self, what: str, *, asked: int, reached: int) -> None:
-        super().__init__(f"{what} {asked} is beyond the log, which reaches {reached}")
+        if what == "time":
+            super().__init__(f"{_told(asked)} is beyond the log, which reaches {_told(reached)}")
+        else:
+            super().__init__(f"{what} {asked} is beyond the log, which reaches {reached}")
         self.asked = asked
         self.reached = reached
 
@@ -84,7 +89,7 @@ class BeforeGenesis(NodeFault):
     """The ledger did not exist at that time."""
 
     def __init__(self, *, asked: int, genesis: int) -> None:
-        super().__init__(f"time {asked} is before genesis, {genesis}")
+        super().__init__(f"{_told(asked)} is before genesis, {_told(genesis)}")
         self.asked = asked
         self.genesis = genesis
 
@@ -103,3 +108,12 @@ class WouldLose(NodeFault):
         )
         self.entries = entries
         self.backup_entries = backup_entries
+
+
+def _told(time: int) -> str:
+    """Return a moment for people, or the number where the calendar ends."""
+    try:
+        moment = datetime(1970, 1, 1) + timedelta(microseconds=time)  # noqa: DTZ001 (UTC by definition)
+    except OverflowError:
+        return f"{time} microseconds"
+    return f"{moment.isoformat()}Z"
