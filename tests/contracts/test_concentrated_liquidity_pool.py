@@ -259,6 +259,36 @@ def test_what_is_burned_is_owed_and_collected_by_its_owner_alone(market):
     assert market.refused("alice", POOL, "collect", **where).code is Refusal.UNKNOWN_POSITION
 
 
+def test_collect_pays_no_more_than_was_asked_and_keeps_the_rest(market):
+    where = {"lower": -600, "upper": 600}
+    market.call(
+        "bob", POOL, "swap_exact_in", spend={X: 10**12}, asset_in=X, asset_out=Y, units_in=10**12, least_out=1
+    )
+    settled = market.call("alice", POOL, "settle", **where)
+    owed = int(settled["units_0"])
+    assert owed > 1_000
+    assert market.call("alice", POOL, "settle", **where) == settled
+    assert market.refused("bob", POOL, "settle", **where).code is Refusal.UNKNOWN_POSITION
+    assert market.refused("alice", POOL, "collect", **where, most_0=-1).code is Code.AMOUNT_NOT_POSITIVE
+    before = market.balances("alice")[X]
+    paid = market.call("alice", POOL, "collect", **where, most_0=owed - 1, most_1=0)
+    assert paid == {"units_0": str(owed - 1), "units_1": "0"}
+    assert market.balances("alice")[X] - before == owed - 1
+    assert market.call("alice", POOL, "collect", **where) == {"units_0": "1", "units_1": "0"}
+
+
+def test_growth_inside_grows_by_what_a_unit_of_liquidity_earns(market):
+    where = {"lower": -600, "upper": 600}
+    before = market.view(POOL, "growth_inside", **where)
+    market.call(
+        "bob", POOL, "swap_exact_in", spend={X: 10**12}, asset_in=X, asset_out=Y, units_in=10**12, least_out=1
+    )
+    after = market.view(POOL, "growth_inside", **where)
+    [statement] = market.view(POOL, "position", account="alice")
+    assert (after.growth_0 - before.growth_0) * statement.liquidity >> 128 == statement.fees_0 > 0
+    assert after.growth_1 == before.growth_1
+
+
 def test_close_pays_everything_at_once_or_less_than_wanted_nothing(market):
     where = {"lower": -600, "upper": 600}
     units = 29_553_010_879_137_169

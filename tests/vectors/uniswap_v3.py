@@ -293,6 +293,7 @@ class PositionManager:
         if told["who"] != token.owner:
             return _amounts(self.market.call(wallet, POOL, "collect", **token.range))
         if token.liquidity:
+            self.market.call("manager", POOL, "settle", **token.range)
             self._settle(token, self._inside(token))
         if not any(token.owed):
             return [0, 0]

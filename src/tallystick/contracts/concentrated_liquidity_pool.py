@@ -522,6 +522,16 @@ class ConcentratedLiquidityPool(Contract):
         return amounts
 
     @method
+    def settle(self, ctx: CallContext, lower: int, upper: int) -> Amounts:
+        """Count the fees so far among what the caller's position is owed, and return all of that.
+
+        A `collect` without limits does it by itself; v3 calls it a burn of zero. Each time rounds down.
+        """
+        stake = _settled_now(ctx, _stake(ctx, ctx.caller, lower, upper), lower, upper)
+        ctx.put("position", ctx.caller, lower, upper, value=stake)
+        return Amounts(stake.owed_0, stake.owed_1)
+
+    @method
     def collect(
         self,
         ctx: CallContext,
@@ -530,15 +540,15 @@ class ConcentratedLiquidityPool(Contract):
         most_0: int = UNITS_LIMIT - 1,
         most_1: int = UNITS_LIMIT - 1,
     ) -> Amounts:
-        """Pay the caller what its position is owed, fees and what was burned, up to the limits given.
+        """Pay the caller all that its position is owed, the fees up to now and what was burned.
 
-        Fees are settled first, unless what was settled before covers the limits. A position left with nothing
-        is forgotten.
+        With a limit on either asset it pays, as v3 does, at most that and of what was settled before. A
+        position left with nothing is forgotten.
         """
         _check_most(most_0)
         _check_most(most_1)
         stake = _stake(ctx, ctx.caller, lower, upper)
-        if most_0 > stake.owed_0 or most_1 > stake.owed_1:
+        if min(most_0, most_1) >= UNITS_LIMIT - 1:
             stake = _settled_now(ctx, stake, lower, upper)
         paid = Amounts(min(stake.owed_0, most_0), min(stake.owed_1, most_1))
         left = replace(stake, owed_0=stake.owed_0 - paid.units_0, owed_1=stake.owed_1 - paid.units_1)

@@ -1,4 +1,4 @@
 """Stress: what would happen, and what did.
 
-    replay     histories of institutions that failed, day by day, as somebody saw them then
+replay     histories of institutions that failed, day by day, as somebody saw them then
 """

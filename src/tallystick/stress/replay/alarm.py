@@ -310,9 +310,7 @@ def _own_tokens(parts: list[tuple[str, int]], tags: Tags) -> tuple[OwnToken, ...
     totals: dict[str, int] = {}
     for asset, value in parts:
         totals[asset] = totals.get(asset, 0) + value
-    return tuple(
-        OwnToken(asset, totals[asset], tags.market_value.get(asset)) for asset in sorted(totals)
-    )
+    return tuple(OwnToken(asset, totals[asset], tags.market_value.get(asset)) for asset in sorted(totals))
 
 
 def _own_parts(books: Books, of: Sheet, prices: Prices) -> dict[str, list[tuple[str, int]]]:
@@ -339,9 +337,7 @@ class _Counted:
         self.fetched = 0
         self.levels: dict[Level, int] = {"1": 0, "2a": 0, "2b": 0, "": 0}
         self.by_days: dict[int, int] = {}
-        self.owed_in_kind = {
-            thing: owed for thing, (_, owed) in of.by_currency().items() if thing != of.unit
-        }
+        self.owed_in_kind = {thing: owed for thing, (_, owed) in of.by_currency().items() if thing != of.unit}
 
     def add(self, row: AssetRow) -> None:
         """Count a row; what cannot leave now, or is owed by itself or a related party, fetches nothing."""

@@ -169,9 +169,7 @@ def sweep(case: Case, name: str, *, until: date | None = None) -> Sweep:
     return Sweep(name, tuple(steps), tuple(ranges))
 
 
-def _border(
-    low: Fraction, high: Fraction, is_held: Callable[[Fraction], bool], *, below: bool
-) -> Fraction:
+def _border(low: Fraction, high: Fraction, is_held: Callable[[Fraction], bool], *, below: bool) -> Fraction:
     """Return where holding changes, to a thousandth of the step, on the side where it holds."""
     for _ in range(7):
         middle = (low + high) / 2
