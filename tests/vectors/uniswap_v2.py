@@ -6,8 +6,8 @@ give the same: naming all four amounts, exact-in, and out first against an oblig
 There, what a call was sent stays in the pair when the call fails; here a refused call leaves nothing behind.
 So the harness parks it, in an account of its own, until the step that finds it there: the next burn burns the
 parked liquidity too, the next deposit or trade also pays the parked units, a skim sends them home. One thing
-cannot be played so: there, a burn pays a part of units that lie unskimmed in the pair, and with a protocol fee
-that differs from any order of our calls. The recordings skim what failed.
+cannot be played so: there, a burn pays a part of units that lie unskimmed in the pair, and with a protocol
+fee that differs from any order of our calls. The recordings skim what failed.
 """
 
 from collections.abc import Mapping
