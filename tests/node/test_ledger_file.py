@@ -99,6 +99,18 @@ def test_one_id_of_two_senders_is_found_with_the_sender_only(ledger, desk):
     assert decode_receipt(ledger.receipt(id=one, sender="bob")).sender == "bob"
 
 
+def test_no_lookup_of_ids_reads_the_whole_history(ledger):
+    asked = []
+    ledger.journal.connection.set_trace_callback(asked.append)
+    ledger.journal.find(sender="alice", identifier="0190")
+    ledger.journal.find_id("0190")
+    ledger.journal.ids_after("0190")
+    ledger.journal.connection.set_trace_callback(None)
+    plans = [ledger.journal.connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall() for query in asked]
+    used = [step[3].split("entry_id ")[-1] for plan in plans for step in plan if "TEMP B-TREE" not in step[3]]
+    assert used == ["(id=? AND sender=?)", "(id=?)", "(id>?)"]
+
+
 def test_genesis_and_roots_have_no_receipt_and_the_future_is_not_yet(ledger, desk):
     ledger.checkpoint()
     for index in (0, ledger.size - 1):

@@ -8,9 +8,9 @@ The same difference is an independent check of the invariants over what changed:
 zero (1), only the issuing account may stand below zero (2), and held lies between zero and owned (3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from tallystick.ledger.encoding import encode_key, encode_value, is_committed
+from tallystick.ledger.encoding import encode_key, encode_value
 from tallystick.ledger.records import Asset
 from tallystick.ledger.rejections import InvariantViolation
 from tallystick.ledger.store import IDS, Key, Store, Value, is_ordered
@@ -18,7 +18,10 @@ from tallystick.log.state_tree import StateTree
 
 
 class TrackedStore(Store):
-    """A store that remembers, for every key written since the last root, what it held then."""
+    """A store that remembers, for every key written since the last root, what it held then.
+
+    Transaction ids are left out: the root commits to them by their running hashes.
+    """
 
     __slots__ = ("before",)
 
@@ -30,7 +33,7 @@ class TrackedStore(Store):
         """Merge `writes`, keeping every index and what was there at the last root."""
         before, get = self.before, self.get
         for key in writes:
-            if key not in before:
+            if key[0] != IDS and key not in before:
                 before[key] = get(key)
         super().write(writes)
 
@@ -61,9 +64,8 @@ class Commitment:
         get = state.get
         changes = []
         for key in state.before:
-            if is_committed(key):
-                value = get(key)
-                changes.append((encode_key(key), None if value is None else encode_value(value)))
+            value = get(key)
+            changes.append((encode_key(key), None if value is None else encode_value(value)))
         self.tree.update(changes)
         state.before = {}
         return self.tree.root
@@ -76,24 +78,28 @@ class Commitment:
 
 def check_changes(state: TrackedStore) -> None:
     """Check invariants 1, 2 and 3 over what changed since the last root."""
+    get = state.get
     sums: dict[str, int] = {}
     for key, before in state.before.items():
         if key[0] == "balance":
-            units = state.get(key) or 0
-            sums[key[2]] = sums.get(key[2], 0) + units - (before or 0)
-            asset: Asset | None = state.get(("asset", key[2]))
-            if units < 0 and (asset is None or asset.issuer != key[1]):
-                raise InvariantViolation(2, f"{key[1]} stands at {units} {key[2]}")
-        if key[0] in ("balance", "held"):
-            _check_held(state, account=key[1], asset=key[2])
+            _, account, name = key
+            units = get(key) or 0
+            sums[name] = sums.get(name, 0) + units - (before or 0)
+            if units < 0:
+                asset: Asset | None = get(("asset", name))
+                if asset is None or asset.issuer != account:
+                    raise InvariantViolation(2, f"{account} stands at {units} {name}")
+            _check_held(get, account=account, asset=name)
+        elif key[0] == "held":
+            _check_held(get, account=key[1], asset=key[2])
     _check_sums(sums.items())
 
 
-def _check_held(state: TrackedStore, *, account: str, asset: str) -> None:
-    held = state.get(("held", account, asset)) or 0
+def _check_held(get: Callable[[Key], Value], *, account: str, asset: str) -> None:
+    held = get(("held", account, asset))
     if not held:
         return
-    owned = state.get(("balance", account, asset)) or 0
+    owned = get(("balance", account, asset)) or 0
     if not 0 < held <= owned:
         raise InvariantViolation(3, f"{account} holds {held} of {owned} {asset}")
 

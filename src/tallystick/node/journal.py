@@ -5,7 +5,7 @@ synced to the disk before anybody hears of it. Everything else in the file (snap
 can be made again from `entry`.
 
     meta        'format' and 'genesis'
-    entry       leaf, envelope and receipt of each entry; (sender, id) finds a retry, however late
+    entry       leaf, envelope and receipt of each entry; (id, sender) finds a retry, however late
     tile        full tiles, and the newest partial one of each place
     checkpoint  the signed notes, by size
     snapshot    the state after so many entries, in parts
@@ -32,7 +32,8 @@ _SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB)",
     """CREATE TABLE entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, envelope BLOB NOT NULL,
     receipt BLOB NOT NULL, sender TEXT, id TEXT)""",
-    "CREATE UNIQUE INDEX entry_id ON entry (sender, id) WHERE id IS NOT NULL",
+    # The id first: ids grow with time, so new ones go to the index's end, and a time is a range of it.
+    "CREATE UNIQUE INDEX entry_id ON entry (id, sender) WHERE id IS NOT NULL",
     "CREATE TABLE tile (level INTEGER, idx INTEGER, width INTEGER, data BLOB, PRIMARY KEY (level, idx))",
     "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB)",
     "CREATE TABLE snapshot (size INTEGER, part INTEGER, data BLOB, PRIMARY KEY (size, part))",
@@ -250,7 +251,7 @@ class Journal:
         return Entry(*rows[0]) if rows else None
 
     def find_id(self, identifier: str) -> list[Entry]:
-        """Return the entries of every sender that used this id, unchecked. Reads the whole index."""
+        """Return the entries of every sender that used this id, unchecked."""
         rows = self._rows(
             f"SELECT {_ENTRY_COLUMNS} FROM entry WHERE id = ? ORDER BY idx",  # noqa: S608 (our own constant)
             (identifier,),
@@ -258,7 +259,7 @@ class Journal:
         return [Entry(*row) for row in rows]
 
     def ids_after(self, identifier: str) -> list[tuple[str, str]]:
-        """Return (sender, id) of the transactions whose ids sort after this one. Reads the whole index."""
+        """Return (sender, id) of the transactions whose ids sort after this one."""
         return self._rows("SELECT sender, id FROM entry WHERE id > ?", (identifier,))
 
     def entries(self, *, start: int, end: int) -> Iterator[Entry]:
