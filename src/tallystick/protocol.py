@@ -11,6 +11,7 @@ from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidi
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.escrow import Escrow
 from tallystick.contracts.flash_loan import FlashLoan
+from tallystick.contracts.lending_market import LendingMarket
 from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import OwnTokenSwap
 from tallystick.contracts.rewards import Rewards
@@ -34,6 +35,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     FlashLoan(),
     OwnTokenSwap(),
     Oracle(),
+    LendingMarket(),
     Attestations(),
     StandingFacility(),
     Rewards(),

@@ -2,13 +2,23 @@
 
 from pathlib import PurePath
 
-from tests.vectors import curve_3pool, erc4626_vault, synthetix_rewards, uniswap_v2, uniswap_v3
+from tests.vectors import (
+    curve_3pool,
+    erc4626_vault,
+    morpho_blue,
+    rate_models,
+    synthetix_rewards,
+    uniswap_v2,
+    uniswap_v3,
+)
 from tests.vectors.harness import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
     **uniswap_v2.ADAPTERS,
     **uniswap_v3.ADAPTERS,
     **curve_3pool.ADAPTERS,
+    **morpho_blue.ADAPTERS,
+    **rate_models.ADAPTERS,
     **synthetix_rewards.ADAPTERS,
     **erc4626_vault.ADAPTERS,
 }

@@ -27,6 +27,11 @@ EXPECTED = {
     "recorded/curve_3pool.json": Tally(cases=1, steps=131, rejected=2),
     "published/erc4626_vault.json": Tally(cases=8),
     "recorded/synthetix_staking_rewards.json": Tally(cases=1, steps=110, rejected=5),
+    "published/lending_compound.json": Tally(cases=44, skipped=23),
+    "recorded/compound_v2_rates.json": Tally(cases=40),
+    "recorded/aave_v3_rates.json": Tally(cases=45),
+    "recorded/aave_v3_wadray.json": Tally(cases=100),
+    "recorded/morpho_blue_market.json": Tally(cases=1, steps=180, rejected=51),
     "recorded/uniswap_v2_pair.json": Tally(cases=1, steps=174, rejected=26),
 }
 """What must have run of the files beside the checkout."""

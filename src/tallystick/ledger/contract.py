@@ -282,7 +282,10 @@ def to_wire(value: Any) -> Any:
     if kind is list or kind is tuple:
         return [to_wire(item) for item in value]
     if isinstance(value, msgspec.Struct):
-        return to_wire(msgspec.structs.asdict(value))
+        fields = msgspec.structs.asdict(value)
+        if value.__struct_config__.tag is not None:  # one of several shapes: which, stands beside its fields
+            fields[str(value.__struct_config__.tag_field)] = value.__struct_config__.tag
+        return to_wire(fields)
     raise TypeError(f"{kind.__name__} has no wire form")
 
 
