@@ -388,6 +388,7 @@ def test_a_changed_genesis_is_another_ledger_or_refused(data: st.DataObject) -> 
         ('"operator_threshold":1', '"operator_threshold":0'),
         ('"operator_threshold":1', '"operator_threshold":2'),
         ('"depth_max":8', '"depth_max":0'),
+        ('"depth_max":8', '"depth_max":33'),
         ('"depth_max":8', '"depth_max":8,"width_max":8'),
         ('"log_key":"test+', '"log_key":"test-'),
         ("{", "{ "),

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import click
+import msgspec
 
 from tallystick.cli.frame import make_command
 from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside
@@ -39,6 +40,7 @@ def command(session: Session, *, only_log_key: bool) -> None:
             "name": file.genesis.name,
             "ledger_id": ledger.ledger_id,
             "operator": ledger.get("operator"),
+            "limits": msgspec.structs.asdict(file.genesis.limits),
             "opening": ledger.get("opening"),
             "protocol": ledger.get("protocol"),
             "vkey": file.genesis.log_key,

@@ -13,6 +13,9 @@ Time = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 """A whole number that is no amount: a threshold, a version, a bound. Every JSON reader can hold it."""
 Positive = Annotated[int, msgspec.Meta(gt=0, lt=1 << 53)]
+Depth = Annotated[int, msgspec.Meta(gt=0, le=32)]
+"""Calls within calls: so few that the interpreter's own recursion limit, which differs with the program
+around it, never decides what a transaction does."""
 
 
 class Account(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -221,7 +224,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions_max: Positive = 256
     legs_max: Positive = 10_000
     work_max: Positive = 100_000
-    depth_max: Positive = 8
+    depth_max: Depth = 8
     timers_per_batch_max: Positive = 1_000
     holds_per_account_max: Positive = 10_000
     timers_per_account_max: Positive = 10_000

@@ -76,12 +76,8 @@ def scrambled(case, *, after):
             sheet,
             stated_assets=None,
             stated_liabilities=None,
-            assets=tuple(
-                replace(line, amount=Quantity(Fraction(3)), market=None) for line in sheet.assets
-            ),
-            liabilities=tuple(
-                replace(line, amount=Quantity(Fraction(11))) for line in sheet.liabilities
-            ),
+            assets=tuple(replace(line, amount=Quantity(Fraction(3)), market=None) for line in sheet.assets),
+            liabilities=tuple(replace(line, amount=Quantity(Fraction(11))) for line in sheet.liabilities),
         )
 
     def change(sealed, how):
