@@ -18,6 +18,7 @@ from tallystick.contracts.rewards import Rewards
 from tallystick.contracts.route import Route
 from tallystick.contracts.stable_pool import StablePool
 from tallystick.contracts.standing_facility import StandingFacility
+from tallystick.contracts.stream import Streams
 from tallystick.contracts.vault import Vault
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.contract import Contract
@@ -40,6 +41,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     StandingFacility(),
     Rewards(),
     Vault(),
+    Streams(),
 )
 
 KINDS: Final = Kinds(

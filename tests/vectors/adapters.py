@@ -7,6 +7,7 @@ from tests.vectors import (
     erc4626_vault,
     morpho_blue,
     rate_models,
+    sablier_streams,
     synthetix_rewards,
     uniswap_v2,
     uniswap_v3,
@@ -21,6 +22,7 @@ ADAPTERS: dict[str, Adapter] = {
     **rate_models.ADAPTERS,
     **synthetix_rewards.ADAPTERS,
     **erc4626_vault.ADAPTERS,
+    **sablier_streams.ADAPTERS,
 }
 
 

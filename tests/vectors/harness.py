@@ -46,6 +46,8 @@ class Tally:
             told += f" ({self.skipped} skipped)"
         if self.steps:
             told += f", {self.steps} steps ({self.rejected} rejected there and here, {self.skipped} skipped)"
+        elif self.skipped:
+            told += f" ({self.skipped} skipped)"
         return told
 
 

@@ -25,6 +25,7 @@ EXPECTED = {
     "published/uniswap_v3_pool_swaps.json": Tally(cases=240),
     "recorded/uniswap_v3_lifecycle.json": Tally(cases=1, steps=150, rejected=11, skipped=1),
     "recorded/curve_3pool.json": Tally(cases=1, steps=131, rejected=2),
+    "published/sablier_streams.json": Tally(cases=8, skipped=2),
     "published/erc4626_vault.json": Tally(cases=8),
     "recorded/synthetix_staking_rewards.json": Tally(cases=1, steps=110, rejected=5),
     "published/lending_compound.json": Tally(cases=44, skipped=23),
