@@ -360,6 +360,24 @@ def test_a_claw_back_from_the_pool_is_shared_by_the_providers():
     assert (paid["units_0"], paid["units_1"]) == ("599400", "999000")
 
 
+def test_a_reserve_that_was_wholly_clawed_back_does_not_hold_the_other_one_back():
+    market = Market(accounts=("alice", "bob"))
+    world = market.world
+    world.do(ISSUER, create(ISSUER, "x", claw_back_by=ISSUER), create(ISSUER, "y"))
+    world.do(ISSUER, issue(ISSUER, *((asset, who, FUNDS) for asset in (X, Y) for who in market.accounts)))
+    market.deploy(POOL, "constant_product_pool", asset_0=X, asset_1=Y)
+    deposit(market, "alice", 1_000_000, 1_000_000)
+    world.do(ISSUER, ClawBack(account=ISSUER, asset=X, source=POOL, units="1000000", reason="court order"))
+    market.call("bob", POOL, "sync")
+    assert reserves(market) == (0, 1_000_000)
+    [way] = [way for way in market.view(POOL, "exits", account="alice") if way.units_now]
+    assert (way.asset, way.units_now) == (Y, 999_000)
+    few = market.refused("alice", POOL, "remove_liquidity", spend={SHARE: 1}, shares=0)
+    assert few.code is Refusal.REMOVAL_TOO_SMALL
+    paid = market.call("alice", POOL, way.method, spend=way.spend, receive={Y: 999_000}, **way.arguments)
+    assert (paid["units_0"], paid["units_1"]) == ("0", "999000")
+
+
 # Protocol fee.
 
 

@@ -8,6 +8,7 @@ from tallystick.contracts import stable_pool
 from tallystick.contracts.stable_pool import FEE_ONE, Refusal
 from tallystick.ledger.contract import Backing, Dependencies, Exit, Power
 from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.transactions import ClawBack
 from tests.contracts.market import ISSUER, Market
 from tests.ledger.world import DAY, SECOND, call, create, issue, transfer
 
@@ -516,6 +517,30 @@ def test_without_an_admin_a_surplus_is_the_providers_and_nothing_ever_changes():
     assert market.view(POOL, "powers") == []
     market.call("alice", POOL, "sync")
     assert reserves(market) == [10**6 + 7, 10**6]
+
+
+def test_anyone_writes_down_a_claw_back_and_all_providers_bear_it_alike():
+    market = Market(accounts=("alice", "bob", "admin"))
+    world = market.world
+    world.do(ISSUER, create(ISSUER, "x", claw_back_by=ISSUER), create(ISSUER, "y"))
+    funds = ((asset, who, 10**9) for asset in ("x@mint", "y@mint") for who in market.accounts)
+    world.do(ISSUER, issue(ISSUER, *funds))
+    assets = ["x@mint", "y@mint"]
+    market.deploy(POOL, "stable_pool", assets=assets, amplification=10, fee=0, admin="admin")
+    for who in ("alice", "bob"):
+        spend = dict.fromkeys(assets, 10**6)
+        market.call(who, POOL, "add_liquidity", spend=spend, units=[10**6, 10**6], least_shares=0)
+    world.do("admin", transfer("admin", ("y@mint", POOL, 500)))
+    assert market.refused("bob", POOL, "sync").code is Refusal.NOT_ADMIN
+    world.do(ISSUER, ClawBack(account=ISSUER, asset="x@mint", source=POOL, units="1500000", reason="order"))
+    market.call("bob", POOL, "sync")
+    # The gift of y stays what it was: the admin's to take or to give.
+    assert reserves(market) == [500_000, 2 * 10**6]
+    for who in ("alice", "bob"):
+        way, *_ = market.view(POOL, "exits", account=who)
+        receive = {"x@mint": 250_000, "y@mint": 10**6}
+        market.call(who, POOL, way.method, spend=way.spend, receive=receive, **way.arguments)
+    assert reserves(market) == [0, 0]
 
 
 # The ramp.

@@ -100,7 +100,8 @@ class Refusal(StrEnum):
     SHARES_MISSING = "constant_product_pool.shares_missing"
     """The deposit is worth no share; the first must be worth more than is locked. Facts: shares."""
     REMOVAL_TOO_SMALL = "constant_product_pool.removal_too_small"
-    """The shares are worth less than one unit of one of the assets. Facts: shares, units_0, units_1."""
+    """The shares are worth less than one unit of an asset that the pool has. Facts: shares, units_0,
+    units_1."""
     LIMIT_MISSED = "constant_product_pool.limit_missed"
     """The caller's own limit is not met. Facts: asset, units, and least or most."""
     NO_LOAN = "constant_product_pool.no_loan"
@@ -196,6 +197,15 @@ def matching_units(units: int, *, reserve: int, reserve_other: int) -> int:
     return mul_div_down(units, reserve_other, reserve)
 
 
+def _is_too_small(pool: "Pool", units_0: int, units_1: int) -> bool:
+    """Tell whether a removal would pay nothing of a reserve that there is.
+
+    A reserve that was wholly clawed back pays nothing to anybody, and must not hold the other one back.
+    """
+    pays_all = bool(units_0 or not pool.reserve_0) and bool(units_1 or not pool.reserve_1)
+    return not (pays_all and (units_0 or units_1))
+
+
 def _check_liquid(*reserves: int) -> None:
     if not all(reserves):
         raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve) for reserve in reserves])
@@ -285,17 +295,16 @@ class ConstantProductPool(Contract):
             raise Rejection(Refusal.NO_LIQUIDITY, supply="0")
         units_0 = mul_div_down(shares, pool.reserve_0, supply)
         units_1 = mul_div_down(shares, pool.reserve_1, supply)
-        if not (units_0 and units_1):
+        if _is_too_small(pool, units_0, units_1):
             raise Rejection(
                 Refusal.REMOVAL_TOO_SMALL, shares=str(shares), units_0=str(units_0), units_1=str(units_1)
             )
         self._check_least(ctx.params.asset_0, units_0, least_0)
         self._check_least(ctx.params.asset_1, units_1, least_1)
         ctx.burn(self._share(ctx), shares)
-        # The caller's own balance was checked by the burn, so shares < supply and both reserves outlast it.
+        # The caller's own balance was checked by the burn, so shares < supply and the reserves outlast it.
         left = self._update(ctx, pool, pool.reserve_0 - units_0, pool.reserve_1 - units_1, resets_k=True)
-        ctx.pay(ctx.caller, ctx.params.asset_0, units_0)
-        ctx.pay(ctx.caller, ctx.params.asset_1, units_1)
+        self._pay_out(ctx, units_0, units_1)
         ctx.emit(
             "removed",
             provider=ctx.caller,
@@ -828,7 +837,9 @@ class ConstantProductPool(Contract):
             return Liquidity(shares, 0, 0)
         units_0 = mul_div_down(shares, pool.reserve_0, supply)
         units_1 = mul_div_down(shares, pool.reserve_1, supply)
-        return Liquidity(shares, units_0, units_1) if units_0 and units_1 else Liquidity(shares, 0, 0)
+        if _is_too_small(pool, units_0, units_1):
+            return Liquidity(shares, 0, 0)
+        return Liquidity(shares, units_0, units_1)
 
     def _reserves(self, ctx: CallContext, pool: Pool, asset_in: str, asset_out: str) -> tuple[int, int]:
         if (asset_in, asset_out) == (ctx.params.asset_0, ctx.params.asset_1):

@@ -410,14 +410,19 @@ class StablePool(Contract):
 
     @method
     def sync(self, ctx: CallContext) -> None:
-        """Give the surplus to the providers: as the admin, or as anyone if there is none."""
-        if ctx.params.admin:
-            _check_admin(ctx)
+        """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs.
+
+        Where there is an admin the surplus is the admin's to give; anyone may write down what is missing, so
+        that it falls on all providers alike and not on whoever leaves last.
+        """
         pool: Pool = ctx.get("pool")
-        grown = zip(pool.reserves, _surplus(ctx, pool), strict=True)
-        reserves = tuple(reserve + units for reserve, units in grown)
-        ctx.put("pool", value=replace(pool, reserves=reserves))
-        ctx.emit("synced", by=ctx.caller, reserves=reserves)
+        held = [ctx.balance(asset) for asset in ctx.params.assets]
+        if ctx.params.admin and ctx.caller != ctx.params.admin:
+            held = [min(pair) for pair in zip(held, pool.reserves, strict=True)]
+            if held == list(pool.reserves):
+                _check_admin(ctx)
+        ctx.put("pool", value=replace(pool, reserves=tuple(held)))
+        ctx.emit("synced", by=ctx.caller, reserves=held)
 
     # Views.
 
