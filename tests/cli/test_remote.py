@@ -67,6 +67,26 @@ def test_the_trust_lens_is_the_same(desk, remote):
     )
 
 
+def test_what_is_said_of_institutions_is_the_same(desk, remote):
+    assert same(desk, remote, "institution list")[0]["accounts"] == ["bank"]
+    sheet = same(desk, remote, "institution sheet bank-ag")[0]
+    assert (sheet["unit"], sheet["totals"]["liabilities"]) == ("EUR", "15000")
+    same(desk, remote, "institution sheet bank-ag --at 5 --unit USD --price-from nowhere")
+    same(desk, remote, "institution income bank-ag --from 5")
+    same(desk, remote, "institution cash-flow bank-ag --from 5 --to 6")
+    assert same(desk, remote, "institution coverage bank-ag")[0]["crossings"][0]["below"]
+    same(desk, remote, "institution coverage bank-ag --thing EUR --from 3 --to 4")
+    assert (
+        same(desk, remote, "institution licence bank-ag")[0]["needs"][0]["licence"] == "payment_institution"
+    )
+    assert same(desk, remote, "institution money")[0]["m1"] == "15000"
+    for line in ("sheet nobody", "sheet nobody --at 5", "coverage nobody", "licence nobody"):
+        code = remote.refused(f"institution {line}", code="unknown_institution")
+        assert code == desk.refused(f"institution {line}", code="unknown_institution")
+    remote.refused("institution sheet bank-ag --at 9999", code="node_refused", exit_code=2)
+    desk.refused("institution sheet bank-ag --at 9999", code="not_yet", exit_code=2)
+
+
 def test_a_refusal_is_the_same(desk, remote):
     line = "pay alice bob 1000000 eur@bank --dry-run"
     assert remote.refused(line, code="insufficient_balance") == desk.refused(

@@ -4,6 +4,7 @@ import click
 
 from tallystick.cli.changes import changing, settle
 from tallystick.cli.frame import make_command, make_group
+from tallystick.cli.institution_views import cash_flow, coverage, income, licence, money, sheet
 from tallystick.cli.session import Session
 
 command = make_group("institution", "Found institutions, and join them.")
@@ -77,23 +78,11 @@ def declare(session: Session, name: str, *, roles: tuple[str, ...], related: tup
 
 
 @command.add_command
-@make_command("list", ledger=True, example="tallystick institution list --json")
+@make_command("list", ledger=True, url=True, example="tallystick institution list --json")
 def list_(session: Session) -> None:
     """List the institutions with their roles and accounts."""
     with session.reading() as ledger:
-        members: dict[str, list[str]] = {}
-        for key, institution in ledger.rows("member"):
-            members.setdefault(institution, []).append(key[1])
-        documents = [
-            {
-                "institution": key[1],
-                "founder": record.founder,
-                "roles": list(record.roles),
-                "related": list(record.related),
-                "accounts": members.get(key[1], []),
-            }
-            for key, record in ledger.rows("institution")
-        ]
+        documents = ledger.institution_rows()
     if session.json:
         session.rows(documents)
         return
@@ -101,3 +90,7 @@ def list_(session: Session) -> None:
         one | {"roles": ", ".join(one["roles"]), "accounts": ", ".join(one["accounts"])} for one in documents
     ]
     session.rows(told, ("institution", "institution"), ("roles", "roles"), ("accounts", "accounts"))
+
+
+for _question in (sheet, income, cash_flow, coverage, licence, money):
+    command.add_command(_question)

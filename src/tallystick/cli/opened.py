@@ -159,6 +159,57 @@ class OpenLedger:
         books = books_of(self.file)
         return preview_documents(books, transaction, time=self.file.now(), index=self.file.size)
 
+    def institution_rows(self) -> list[dict[str, Any]]:
+        """Return every institution with its roles and accounts."""
+        members: dict[str, list[str]] = {}
+        for key, institution in self.rows("member"):
+            members.setdefault(institution, []).append(key[1])
+        return [
+            {
+                "institution": key[1],
+                "founder": record.founder,
+                "roles": list(record.roles),
+                "related": list(record.related),
+                "accounts": members.get(key[1], []),
+            }
+            for key, record in self.rows("institution")
+        ]
+
+    def sheet(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return a balance sheet, now or after `entry`. Rejections: `unknown_institution`."""
+        from tallystick.node.institutions import sheet_at
+
+        return sheet_at(self._moments(), institution, **asked)
+
+    def period(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return income and cash flow: `start`, `end`, and the prices. Rejections: `unknown_institution`."""
+        from tallystick.node.institutions import period_at
+
+        return period_at(self._moments(), institution, **asked)
+
+    def coverage(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return coverage in kind. Rejections: `unknown_institution`, `unknown_asset`."""
+        from tallystick.node.institutions import coverage_document
+
+        return coverage_document(self._moments().views(), institution, **asked)
+
+    def licences(self, institution: str) -> dict[str, Any]:
+        """Return which licences behaviour needs. Rejections: `unknown_institution`."""
+        from tallystick.node.institutions import licences_document
+
+        return licences_document(self._moments().views(), institution)
+
+    def money(self) -> list[dict[str, Any]]:
+        """Return M0, M1 and M2 by currency."""
+        from tallystick.node.institutions import money_document
+
+        return money_document(self._moments().books_at(None))
+
+    def _moments(self) -> Any:
+        from tallystick.node.past import Moments
+
+        return Moments(self.file.journal, self.file.kinds, state=self.file.state)
+
     def view(self, contract: str, method: str, arguments: dict[str, Any]) -> Any:
         """Return what a view of a contract answers, in wire form. Rejections: the view's."""
         return to_wire(self.file.view(contract, method, **arguments))

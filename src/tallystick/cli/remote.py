@@ -13,7 +13,7 @@ import msgspec
 from tallystick.cli.frame import CommandError
 from tallystick.cli.opened import Moved, OpenLedger, PastBalance, Row
 from tallystick.client.http import Client
-from tallystick.client.questions import trust
+from tallystick.client.questions import institutions, trust
 from tallystick.client.vocabulary import (
     Account,
     Asset,
@@ -111,6 +111,34 @@ class RemoteLedger(OpenLedger):
     def trust_after(self, transaction: Transaction) -> list[dict[str, Any]]:
         """Return whom each account that a transaction acts for would rely on afterwards. Rejections: any."""
         return self._client.ask(trust.after(encode_transaction(transaction)))
+
+    def institution_rows(self) -> list[dict[str, Any]]:
+        """Return every institution with its roles and accounts."""
+        names = ("founder", "roles", "related", "accounts")
+        return [
+            {"institution": one["id"]} | {name: one[name] for name in names}
+            for one in self._client.each(institutions.all_())
+        ]
+
+    def sheet(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return a balance sheet. Rejections: `unknown_institution`."""
+        return self._client.ask(institutions.balance_sheet(institution, **asked))
+
+    def period(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return income and cash flow. Rejections: `unknown_institution`."""
+        return self._client.ask(institutions.period(institution, **asked))
+
+    def coverage(self, institution: str, **asked: Any) -> dict[str, Any]:
+        """Return coverage in kind. Rejections: `unknown_institution`, `unknown_asset`."""
+        return self._client.ask(institutions.coverage(institution, **asked))
+
+    def licences(self, institution: str) -> dict[str, Any]:
+        """Return which licences behaviour needs. Rejections: `unknown_institution`."""
+        return self._client.ask(institutions.licences(institution))
+
+    def money(self) -> list[dict[str, Any]]:
+        """Return M0, M1 and M2 by currency."""
+        return self._client.ask(institutions.money())
 
     def view(self, contract: str, method: str, arguments: dict[str, Any]) -> Any:
         """Return what a view of a contract answers, in wire form. Rejections: the view's."""

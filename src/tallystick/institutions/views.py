@@ -27,7 +27,7 @@ class Views:
         self.coverage = Coverage(self.watch)
         self.licences = Licences(self.watch, self.coverage)
         self.upto = 0
-        self._balances = balances
+        self.balances = balances
 
     def follow(self, receipts: Sequence[Receipt]) -> list[Crossing | Flag]:
         """Take in a batch whose writes the state holds by now; return what it made cross or be flagged."""
@@ -48,7 +48,7 @@ class Views:
 
     def _had(self, account: str, receipts: Sequence[Receipt]) -> dict[str, int]:
         """Return what an account had before these receipts, the last of the batch."""
-        balances = dict(self._balances(account))
+        balances = dict(self.balances(account))
         for receipt in receipts:
             for who, asset, change, _ in receipt.postings:
                 if who == account:

@@ -85,6 +85,10 @@ class NotYet(NodeFault):
         self.reached = reached
 
 
+class PriceBookRefused(NodeFault):
+    """What was given as a price book is none; the message says which field, and why."""
+
+
 class BeforeGenesis(NodeFault):
     """The ledger did not exist at that time."""
 

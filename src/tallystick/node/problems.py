@@ -16,7 +16,15 @@ from litestar.exceptions import HTTPException
 
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.log.note import NoteError
-from tallystick.node.faults import BeforeGenesis, NodeFault, NotDurable, NotFound, NotYet, Stopped
+from tallystick.node.faults import (
+    BeforeGenesis,
+    NodeFault,
+    NotDurable,
+    NotFound,
+    NotYet,
+    PriceBookRefused,
+    Stopped,
+)
 from tallystick.node.service import Closing, NodeCode, Overloaded
 from tallystick.node.verify import VerifierDied
 
@@ -31,6 +39,7 @@ _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (NotFound, 404),
     (NotYet, 404),
     (BeforeGenesis, 404),
+    (PriceBookRefused, 400),
     (Overloaded, 503),
     (Closing, 503),
     (NotDurable, 503),

@@ -8,12 +8,14 @@ own, so that histories never compete with the committer for the file.
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from tallystick.node.faults import NodeFault
+from tallystick.node.institutions import answer_past, published_document
 from tallystick.node.projections import Projections
 from tallystick.node.service import Service
 from tallystick.node.staged import ReadView
@@ -37,6 +39,10 @@ class ServiceView(ReadView):
         get = self.state.get
         return {key[2]: get(key) or 0 for key in self._service.index.keys("balance", account)}
 
+    def published(self, index: int) -> list[dict[str, Any]]:
+        """Return what an entry made cross or be flagged, as it is published."""
+        return [published_document(found) for found in self._service.views.at(index)]
+
 
 class Readers:
     """The reading threads of a service. Close them before the service."""
@@ -46,6 +52,7 @@ class Readers:
         self._local = threading.local()
         self._archivists = ThreadPoolExecutor(_ARCHIVISTS, "archivist")
         self._historian = _Historian(service)
+        self._past: ProcessPoolExecutor | None = None
 
     async def read(self, question: Callable[[ServiceView], _T], *, locked: bool = False) -> _T:
         """Answer from the file; `locked` keeps the state from moving meanwhile."""
@@ -58,9 +65,23 @@ class Readers:
         answer: _T = await self._historian.ask(question)
         return answer
 
+    async def look_at_past(self, what: str, institution: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """Answer about an institution's past in a process of its own, which is started at the first question.
+
+        Rejections: the question's. Raises `NotYet`, `PriceBookRefused`.
+        """
+        loop = asyncio.get_running_loop()
+        if self._past is None:
+            self._past = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        path = str(self._service.ledger.path)
+        found = await loop.run_in_executor(self._past, answer_past, path, what, institution, asked)
+        return found.read()
+
     def close(self) -> None:
-        """End the threads."""
+        """End the threads and the process."""
         self._archivists.shutdown()
+        if self._past is not None:
+            self._past.shutdown()
         self._historian.close()
 
     def _answer(self, question: Callable[[ServiceView], _T], guard: AbstractContextManager[Any]) -> _T:

@@ -19,6 +19,7 @@ from tallystick.ledger.apply import Kinds
 from tallystick.ledger.genesis import genesis_writes
 from tallystick.ledger.rejections import InvariantViolation, Rejection
 from tallystick.ledger.replay import Replay, ReplayError
+from tallystick.ledger.store import Store
 from tallystick.ledger.transactions import authenticate
 from tallystick.log.leaf import EntryKind, Leaf
 from tallystick.log.state_tree import StateTree
@@ -70,6 +71,21 @@ def recover(journal: Journal, *, kinds: Kinds, progress: Progress | None = None)
     return Recovered(commitment, size, found or last_root, snapshot_size, notices)
 
 
+def recover_until(journal: Journal, *, kinds: Kinds, end: int) -> Store:
+    """Return the state of the entries below `end`, from the newest snapshot that is not later.
+
+    The last entry may stand in the middle of a batch. Raises `JournalCorrupt`.
+    """
+    loaded = _load_newest(journal, size=journal.size(), kinds=kinds, notices=[], progress=None, upto=end)
+    if loaded is None:
+        commitment, start = _from_genesis(checked_genesis(journal)), 1
+    else:
+        commitment, last_root = loaded
+        start = last_root.index + 1
+    replay_tail(journal, commitment, kinds=kinds, start=start, end=max(start, end))
+    return commitment.state
+
+
 def checked_genesis(journal: Journal) -> bytes:
     """Return the genesis document, which entry 0 must hold as well. Raises `JournalCorrupt`."""
     entry = journal.entry(0)
@@ -91,10 +107,18 @@ def _from_genesis(genesis: bytes) -> Commitment:
 
 
 def _load_newest(
-    journal: Journal, *, size: int, kinds: Kinds, notices: list[str], progress: Progress | None
+    journal: Journal,
+    *,
+    size: int,
+    kinds: Kinds,
+    notices: list[str],
+    progress: Progress | None,
+    upto: int | None = None,
 ) -> tuple[Commitment, Root] | None:
-    """Return the newest snapshot that proves itself, noting each that does not."""
+    """Return the newest snapshot, of at most `upto` entries, that proves itself; note each that does not."""
     for snapshot_size in journal.snapshot_sizes():
+        if upto is not None and snapshot_size > upto:
+            continue
         try:
             root = _root_before(journal, snapshot_size, size=size)
             return (

@@ -15,7 +15,7 @@ import msgspec
 
 from tallystick.ledger.apply import Kinds, apply, begin_batch
 from tallystick.ledger.execution import BatchContext
-from tallystick.ledger.receipts import encode_receipt
+from tallystick.ledger.receipts import Receipt, encode_receipt
 from tallystick.ledger.records import Clock
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.store import Overlay, State, Store
@@ -40,7 +40,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 class Batch:
     """What one execution did: the overlay, the entries to write, and an outcome for each transaction."""
 
-    __slots__ = ("entries", "first_index", "height", "outcomes", "overlay", "time")
+    __slots__ = ("entries", "first_index", "height", "outcomes", "overlay", "receipts", "time")
 
     def __init__(self, overlay: Overlay, *, height: int, time: int, first_index: int) -> None:
         self.overlay = overlay
@@ -48,6 +48,8 @@ class Batch:
         self.time = time
         self.first_index = first_index
         self.entries: list[Entry] = []
+        self.receipts: list[Receipt] = []
+        """What the entries' receipts say, for views that follow the batch when it is merged."""
         self.outcomes: list[Accepted | Rejection] = []
 
     @property
@@ -90,6 +92,7 @@ class Sequencer:
         batch = Batch(overlay, height=height, time=time, first_index=index)
         if due is not None:
             receipt = encode_receipt(due)
+            batch.receipts.append(due)
             batch.entries.append(timers_entry(index=index, height=height, time=time, receipt=receipt))
         ids: dict[tuple[str, str], tuple[int, bytes]] = {}
         for envelope, authentic in signed:
@@ -119,6 +122,7 @@ class Sequencer:
                 return Accepted(refused.facts["index"], repeated=True)
             return refused
         ids[name] = receipt.index, authentic.payload_hash
+        batch.receipts.append(receipt)
         batch.entries.append(
             transaction_entry(
                 index=receipt.index,

@@ -26,9 +26,11 @@ from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 
 from tallystick.ledger.rejections import Rejection
+from tallystick.ledger.store import Key, Value
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
 from tallystick.node.live_books import LiveBooks
+from tallystick.node.live_views import LiveViews
 from tallystick.node.rates import Rates
 from tallystick.node.sequencer import Signed
 from tallystick.node.staged import Staged, StagedLedger
@@ -149,6 +151,7 @@ class Service:
         """Called with the log's size after every merge, in the executor's thread."""
         self.index = StateIndex(ledger.state.values)
         self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
+        self.views = LiveViews(ledger.path, self._get, self._balances)
         self._waiting = 0
         self._rates = Rates(self.limits.sender_rate)
         self._unanswered: set[_Request] = set()
@@ -229,6 +232,15 @@ class Service:
             return found
         with self.state_lock:
             return read()
+
+    def _get(self, key: Key) -> Value:
+        """Return a value of the state as it is merged, whichever store that is."""
+        return self.ledger.state.get(key)
+
+    def _balances(self, account: str) -> dict[str, int]:
+        """Return what an account has of each asset, from the index. Under the state lock."""
+        get = self.ledger.state.get
+        return {key[2]: get(key) or 0 for key in self.index.keys("balance", account)}
 
     def checkpoint(self) -> "Future[bytes]":
         """Make a checkpoint now."""
@@ -403,6 +415,7 @@ class Service:
                     self.index.follow(batch.overlay.writes, self.ledger.state.values)
                     self.books.follow(batch.overlay.writes)
                 outcomes = iter(self.ledger.merge(executed.staged))
+                self.views.follow(batch.receipts)
                 self._version += 1
             answers += [
                 (request, [_outcome(verdict, outcomes) for verdict in request.verdicts])
@@ -507,6 +520,7 @@ class Service:
                 self.ledger.settle()
                 self.index = StateIndex(self.ledger.state.values)
                 self.books.forget()
+                self.views.rebuild()
         except NodeFault as again:
             self._set_fault(again)
         else:

@@ -2,15 +2,17 @@
 
     id: 41
     event: transaction | timers | genesis
-    data: {"index": 41, "height", "time", "kind", "receipt": {…}}
+    data: {"index": 41, "height", "time", "kind", "receipt": {…}, "views": [{…}]}
 
     id: 42
     event: checkpoint
     data: {"index": 42, "size": 43, "note": "…", "state_root": "…"}
 
 One event an entry, whose id is its index, so that `Last-Event-ID` or `?after=` resumes exactly. A root's
-event carries the checkpoint that ends in it. The rule that must hold: a slow client slows nobody; each stream
-reads the journal at its own pace, page by page, and nothing is kept for it in memory.
+event carries the checkpoint that ends in it. `views` stands where an entry made an institution's coverage
+cross 1, or its behaviour be flagged: the node computes that beside the log, and no receipt says it. The rule
+that must hold: a slow client slows nobody; each stream reads the journal at its own pace, page by page, and
+nothing is kept for it in memory.
 """
 
 import asyncio
@@ -98,4 +100,6 @@ def _event(view: ServiceView, entry: Entry) -> tuple[int, str, dict[str, Any]]:
         )
     kind = leaf.kind.name.lower()
     receipt = decode_receipt(entry.receipt) if entry.receipt else None
-    return entry.index, kind, data | {"kind": kind, "receipt": receipt}
+    data |= {"kind": kind, "receipt": receipt}
+    views = view.published(entry.index)
+    return entry.index, kind, data | ({"views": views} if views else {})

@@ -11,6 +11,24 @@ Refused: a class generated from the OpenAPI document. It would know the node's s
 records, which is what commands and imports work with.
 """
 
-from tallystick.client.questions import accounts, assets, contracts, entries, ledger, transactions, trust
+from tallystick.client.questions import (
+    accounts,
+    assets,
+    contracts,
+    entries,
+    institutions,
+    ledger,
+    transactions,
+    trust,
+)
 
-__all__ = ["accounts", "assets", "contracts", "entries", "ledger", "transactions", "trust"]
+__all__ = [
+    "accounts",
+    "assets",
+    "contracts",
+    "entries",
+    "institutions",
+    "ledger",
+    "transactions",
+    "trust",
+]

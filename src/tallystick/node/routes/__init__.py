@@ -21,6 +21,7 @@ from tallystick.node.routes import (
     assets,
     contracts,
     entries,
+    institutions,
     ledger,
     transactions,
     trust,
@@ -37,6 +38,7 @@ TOPICS: Final[tuple[Callable[[Backend], list[HTTPRouteHandler]], ...]] = (
     assets.routes,
     contracts.routes,
     trust.routes,
+    institutions.routes,
     witnesses.routes,
 )
 

@@ -1,0 +1,55 @@
+"""Coverage and licences of a running service: known in the batch that made them, and published with it."""
+
+from pathlib import Path
+
+from tallystick.ledger import transactions as tx
+from tallystick.node.institutions import coverage_document, licences_document
+from tallystick.node.journal import Journal
+from tallystick.node.past import Moments
+from tallystick.node.readers import ServiceView
+from tallystick.node.stream import read_events
+from tests.ledger.world import create, transfer
+from tests.node_service.running import EUR, make_ledger, payments, serving
+
+
+def found(service, desk, name: str = "bank-inc") -> None:
+    action = tx.FoundInstitution(account="alice", name=name, roles=("venue",))
+    service.submit_and_wait([desk.envelope("alice", action)])
+
+
+def test_a_flag_is_published_with_the_entry_of_its_batch_and_not_in_its_receipt(tmp_path: Path) -> None:
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk) as service:
+        found(service, desk, "floor-co")
+        [outcome] = service.submit_and_wait([desk.envelope("bob", transfer("bob", (EUR, "alice", 5)))])
+        view = ServiceView(service)
+        try:
+            [(index, _, data)] = [
+                event for event in read_events(view, start=outcome.index) if event[0] == outcome.index
+            ]
+        finally:
+            view.close()
+        assert index == outcome.index
+        assert [one["code"] for one in data["views"]] == ["licence_missing", "venue_holds_client_assets"]
+        assert data["views"][0]["account"] == "alice"
+        assert b"venue_holds" not in outcome.receipt
+
+
+def test_a_service_that_follows_says_what_the_file_says_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.tally"
+    desk = make_ledger(path)
+    with serving(path, desk) as service:
+        found(service, desk)
+        service.submit_and_wait([desk.envelope("alice", create("alice", "point"))])
+        service.submit_and_wait(payments(desk, 20))
+        with service.state_lock:
+            live = (
+                coverage_document(service.views.views, "bank-inc"),
+                licences_document(service.views.views, "bank-inc"),
+            )
+    journal = Journal.open(path, read_only=True)
+    try:
+        views = Moments(journal).views()
+    finally:
+        journal.close()
+    assert (coverage_document(views, "bank-inc"), licences_document(views, "bank-inc")) == live
