@@ -245,6 +245,21 @@ def test_a_batch_runs_so_many_timers_and_the_next_the_rest() -> None:
     assert names == [["a", "b"], ["c"], []]
 
 
+def test_timers_that_work_hard_do_not_hold_a_batch_up() -> None:
+    town = Town(limits=Limits(work_max=60))
+    for _ in range(12):
+        town.do("alice", play(Step("timer", units=town.later(9), steps=(Step("loop"),))))
+    town.do("alice", hold("alice", "bob", (EUR, 5), expires=town.later(9)))
+    first, second = town.wait(9), town.wait(1)
+    assert first is not None
+    assert second is not None
+    failed = [fields["code"] for _, name, fields in first.events if name == "timer_failed"]
+    assert failed == [Code.WORK_EXCEEDED] * 10
+    assert [name for _, name, _ in second.events] == ["timer_failed", "timer_failed", "hold_ended"]
+    assert town.wait(1) is None
+    assert town.replayed().state.values == town.store.values
+
+
 def test_a_failing_timer_rolls_back_alone_blocks_none_and_can_be_run_later() -> None:
     town = Town()
     failing = Step(

@@ -28,6 +28,9 @@ from tallystick.ledger.store import Overlay, State
 ACTIVATION_DELAY_SECONDS_MIN = 86_400
 """A protocol version is announced at least this long before it is in force."""
 
+TIMERS_WORK_FACTOR = 10
+"""A batch's timers stop after the work of so many transactions: the rest waits for the next batch."""
+
 WINDOW_SECONDS = 600
 """A transaction's id may be this far from the batch's time, either way."""
 
@@ -86,8 +89,11 @@ def begin_batch(
     if not due:
         return overlay, batch, None
     collected = Overlay(overlay)
+    work_left = batch.limits.work_max * TIMERS_WORK_FACTOR
     for (due_time, number), timer in due:
-        _run_timer(collected, batch, due_time, number, timer)
+        if work_left <= 0:
+            break
+        work_left -= _run_timer(collected, batch, due_time, number, timer)
     check_conserved(collected.postings)
     overlay.absorb(collected)
     receipt = Receipt(index, height, time, "", "", collected.postings, collected.events, [])
@@ -103,10 +109,13 @@ def _forget_ids(overlay: Overlay, time: int) -> None:
         overlay.writes["ids", key[1]] = None
 
 
-def _run_timer(collected: Overlay, batch: BatchContext, due: int, number: int, timer: Timer) -> None:
-    """Run one due timer on an overlay of its own; one that fails leaves the queue for `overdue`."""
+def _run_timer(collected: Overlay, batch: BatchContext, due: int, number: int, timer: Timer) -> int:
+    """Run one due timer on an overlay of its own and return the work it spent.
+
+    One that fails leaves the queue for `overdue`.
+    """
     if collected.get(("timer", due, number)) is None:
-        return  # cancelled by one that was due before it
+        return 0  # cancelled by one that was due before it
     x = Execution(Overlay(collected), batch, subject_id=f"timer-{number}")
     x.overlay.put(("timer", due, number), None)
     try:
@@ -128,8 +137,9 @@ def _run_timer(collected: Overlay, batch: BatchContext, due: int, number: int, t
                 },
             )
         )
-        return
-    collected.merge(x.overlay)
+    else:
+        collected.merge(x.overlay)
+    return batch.limits.work_max - x.work
 
 
 def _work_timer(x: Execution, timer: Timer) -> None:

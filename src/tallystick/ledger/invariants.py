@@ -8,7 +8,7 @@
 6. A contract's shares are backed by what it holds (each contract states its own).
 7. The state root is a function of the log alone.
 8. Every open hold, order and timer has an expiry and an owner; time and height never go back, and no batch
-   leaves due work undone below its maximum.
+   leaves due work undone below its maximum, in number and in work.
 9. Acknowledged means durable.
 
 1 to 3 and 5 are enforced at each posting and checked here by an independent path: over the whole state after
