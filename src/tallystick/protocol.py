@@ -9,6 +9,7 @@ from typing import Final
 from tallystick.contracts.attestations import Attestations
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
+from tallystick.contracts.dutch_liquidation import DutchLiquidation
 from tallystick.contracts.escrow import Escrow
 from tallystick.contracts.flash_loan import FlashLoan
 from tallystick.contracts.lending_market import LendingMarket
@@ -37,6 +38,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     OwnTokenSwap(),
     Oracle(),
     LendingMarket(),
+    DutchLiquidation(),
     Attestations(),
     StandingFacility(),
     Rewards(),

@@ -5,6 +5,7 @@ from pathlib import PurePath
 from tests.vectors import (
     curve_3pool,
     erc4626_vault,
+    maker_clipper,
     morpho_blue,
     rate_models,
     sablier_streams,
@@ -18,6 +19,7 @@ ADAPTERS: dict[str, Adapter] = {
     **uniswap_v2.ADAPTERS,
     **uniswap_v3.ADAPTERS,
     **curve_3pool.ADAPTERS,
+    **maker_clipper.ADAPTERS,
     **morpho_blue.ADAPTERS,
     **rate_models.ADAPTERS,
     **synthetix_rewards.ADAPTERS,

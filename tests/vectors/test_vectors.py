@@ -32,6 +32,8 @@ EXPECTED = {
     "recorded/compound_v2_rates.json": Tally(cases=40),
     "recorded/aave_v3_rates.json": Tally(cases=45),
     "recorded/aave_v3_wadray.json": Tally(cases=100),
+    "recorded/maker_abaci.json": Tally(cases=45),
+    "recorded/maker_clipper.json": Tally(cases=1, steps=220, rejected=25),
     "recorded/morpho_blue_market.json": Tally(cases=1, steps=180, rejected=51),
     "recorded/uniswap_v2_pair.json": Tally(cases=1, steps=174, rejected=26),
 }
