@@ -56,6 +56,9 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "witness": "Let others cosign checkpoints, or cosign theirs.",
         "verify": "Recompute the whole history, trusting nothing.",
     },
+    "Stress": {
+        "replay": "Watch an institution fail, day by day, as it could be read then.",
+    },
     "Keep": {
         "serve": "Serve a ledger file over HTTP.",
         "export": "Write the log as static files.",

@@ -32,8 +32,17 @@ _MODULES: Final = {"import": "import_"}
 class CommandError(Exception):
     """What a command itself finds wrong with what it was given."""
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "usage", exit_code: int = USAGE) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str = "usage",
+        exit_code: int = USAGE,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.facts = facts or {}
         self.hint = hint
         self.code = code
         self.exit_code = exit_code
@@ -63,7 +72,7 @@ def explain(error: BaseException) -> Problem | None:
     if isinstance(error, click.ClickException):
         return _explain_click(error)
     if isinstance(error, CommandError):
-        return Problem(error.code, str(error), error.exit_code, error.hint)
+        return Problem(error.code, str(error), error.exit_code, error.hint, error.facts)
     if isinstance(error, click.Abort):
         return Problem("aborted", "stopped before anything was done", USAGE)
     if isinstance(error, OSError):

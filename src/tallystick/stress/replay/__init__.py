@@ -7,5 +7,12 @@
     world        a case booked on it, each sheet on the day of its publication
     watch        the days, the alarm, the sweep of each assumption, and sound peers under the same rule
 
+What happened afterwards is hindsight and apart from all that:
+
+    aftermath    the same withdrawals on the institution's own books, and where custody is apart
+    own_token_run    the own-token swap as it was deployed
+
+    report       all of it as one document; `sections`, `text`, `picture` and `page` show it
+
 The cases are data (`cases/*.yaml`) in the format that a user's own case has.
 """

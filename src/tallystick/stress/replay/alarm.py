@@ -220,7 +220,7 @@ def reasons_of(reading: Reading) -> tuple[Reason, ...]:
                 "short_survival",
                 reading.survival_days,
                 STRESS_DAYS,
-                f"{reading.institution} lasts {reading.survival_days} days of the 30-day stress",
+                f"{reading.institution} lasts {_days(reading.survival_days)} of the 30-day stress",
             )
         )
     cover = reading.run_cover_ppm
@@ -257,6 +257,10 @@ def related_reason(institution: str, party: str) -> Reason:
     """Return the reason that an institution without books of its own has when a related party alarms."""
     says = f"{institution} shows no books of its own, and {party}, its declared related party, alarms"
     return Reason("related_party", 0, 0, says)
+
+
+def _days(count: int) -> str:
+    return f"{count} day" if count == 1 else f"{count} days"
 
 
 def _times(ppm: int) -> str:

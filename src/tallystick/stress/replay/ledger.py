@@ -113,18 +113,21 @@ class SimulatedLedger:
         Raises its `Rejection`: a case whose own transaction is refused is a case that is wrong.
         """
         self.time += MICROSECONDS
-        transaction = tx.Transaction(
+        payload = tx.encode_transaction(self.unsigned(sender, *actions))
+        names = {sender, *also, *(action.account for action in actions)}
+        signers = [self._signer(name) for name in sorted(names)]
+        signatures = {one.public_key: one.sign(tx.signing_bytes(payload)) for one in signers}
+        return self._apply(tx.encode_envelope(payload, signatures))
+
+    def unsigned(self, sender: str, *actions: tx.Action) -> tx.Transaction:
+        """Return a transaction as of now that nobody has signed."""
+        return tx.Transaction(
             ledger=self.id,
             id=self._next_id(),
             sender=sender,
             expires=self.time + VALID_SECONDS * MICROSECONDS,
             actions=tuple(actions),
         )
-        payload = tx.encode_transaction(transaction)
-        names = {sender, *also, *(action.account for action in actions)}
-        signers = [self._signer(name) for name in sorted(names)]
-        signatures = {one.public_key: one.sign(tx.signing_bytes(payload)) for one in signers}
-        return self._apply(tx.encode_envelope(payload, signatures))
 
     def _next_id(self) -> str:
         """Return a UUIDv7 of the ledger's own time (RFC 9562 section 5.7), the same in every run."""

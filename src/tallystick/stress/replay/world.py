@@ -215,6 +215,25 @@ class World:
             release = tx.Release(account=promise.beneficiary, hold=promise.hold)
             self.ledger.do(promise.beneficiary, release)
 
+    # What is known about what was booked.
+
+    def asset_class(self, asset: str) -> AssetClass:
+        """Return what an asset is."""
+        return self._classes.get(asset, "unspecified")
+
+    def claim_class(self, claim: str) -> ClaimClass:
+        """Return who can ask for a claim, and when."""
+        return self._claims.get(claim, "demand")
+
+    def market_ratio(self, asset: str) -> Fraction:
+        """Return what an asset trades at over what it is stated at."""
+        return self._markets.get(asset, Fraction(1))
+
+    def cash_asset(self) -> str:
+        """Return an asset that is money here, or nothing."""
+        found = sorted(asset for asset, what in self._classes.items() if what == "cash")
+        return found[0] if found else ""
+
     # What the ordinary views are given beside the ledger: prices and classes, as of a day.
 
     def stated_prices(self, gate: Gate) -> Prices:
