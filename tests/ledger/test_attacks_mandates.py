@@ -319,23 +319,34 @@ def test_a_position_inside_another_contract_does_not_leave_beyond_the_caps() -> 
     assert town.get("spent", "alice", NAME, EUR).units == 20
 
 
-def test_what_came_home_does_not_pay_for_what_leaves() -> None:
+def test_a_price_in_the_asset_that_was_taken_is_change_and_no_more() -> None:
     town = town_with_mandate()
-    town.do("alice", transfer("alice", (EUR, "p", 30), (EUR, "q", 50)))
-    price = Step(
-        "call",
-        to="q",
-        asset=EUR,
-        units=1,
-        steps=(Step("take", asset=EUR, units=1), Step("pay", "p", EUR, 50)),
-    )
-    script = (Step("take", asset=EUR, units=1), price, Step("pay", "alice", EUR, 50))
-    more = Step("pay", "bob", EUR, 21)
-    assert refused(town, play(*script, more, spend=[(EUR, 1)], mandate=NAME)) == forbids("payment_cap")
-    town.do(
-        "agent", play(*script, Step("pay", "bob", EUR, 20), spend=[(EUR, 1)], mandate=NAME), signers=AGENT
-    )
+    town.do("alice", transfer("alice", (EUR, "q", 50)))
+    take = Step("take", asset=EUR, units=1)
+    change = Step("call", to="q", asset=EUR, units=1, steps=(take, Step("pay", "p", EUR, 50)))
+
+    def script(units: int) -> tx.Call:
+        return play(take, change, Step("pay", "bob", EUR, units), spend=[(EUR, 1)], mandate=NAME)
+
+    assert refused(town, script(22)) == forbids("payment_cap")
+    town.do("agent", script(21), signers=AGENT)
     assert town.get("spent", "alice", NAME, EUR).units == 21
+
+
+def test_what_came_home_does_not_pay_for_what_leaves() -> None:
+    caps = (Cap(EUR, "30", "20", DAY), Cap(GOLD, "10", "10", DAY))
+    town = town_with_mandate(caps=caps)
+    town.do("alice", transfer("alice", (GOLD, "p", 20), (GOLD, "q", 20)))
+    take = Step("take", asset=EUR, units=1)
+    price = Step("call", to="q", asset=EUR, units=1, steps=(take, Step("pay", "p", GOLD, 20)))
+
+    def script(units: int) -> tx.Call:
+        home, out = Step("pay", "alice", GOLD, 20), Step("pay", "bob", GOLD, units)
+        return play(take, price, home, out, spend=[(EUR, 1)], mandate=NAME)
+
+    assert refused(town, script(11)) == forbids("payment_cap")
+    town.do("agent", script(10), signers=AGENT)
+    assert town.get("spent", "alice", NAME, GOLD).units == 10
 
 
 def test_a_position_comes_home_freely() -> None:

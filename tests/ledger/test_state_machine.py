@@ -112,11 +112,14 @@ class Anything(RuleBasedStateMachine):
             if name != left_out
         }
         allowed = self.allowed(chosen)
+        spent = self.spent(chosen[0])
         outcome = self.town.run(tx.encode_envelope(payload, signers))[0]
         for action in chosen:
             self.seen[f"{type(action).__name__} {'done' if isinstance(outcome, Receipt) else 'refused'}"] += 1
         if isinstance(outcome, Receipt):
             self.check_outflows(outcome, allowed)
+            if len(chosen) == 1 and getattr(chosen[0], "mandate", None) is not None:
+                self.check_charged(outcome, self.spent(chosen[0]) - spent)
         else:
             assert isinstance(outcome, Rejection)
 
@@ -165,6 +168,24 @@ class Anything(RuleBasedStateMachine):
                 lost[account, asset] -= change
         for pair, units in lost.items():
             assert units <= allowed[pair], f"{pair} lost {units}, {allowed[pair]} was allowed"
+
+    def spent(self, action: tx.Action) -> int:
+        """Return what the action's mandate, if it has one, was charged in EUR in the period that runs."""
+        mandate = self.town.get("mandate", action.account, getattr(action, "mandate", None))
+        spent = self.town.get("spent", action.account, getattr(action, "mandate", None), EUR)
+        if mandate is None or spent is None:
+            return 0
+        period = (self.town.time - mandate.granted) // (DAY * SECOND)
+        return int(spent.units) if spent.period == period else 0
+
+    def check_charged(self, receipt: Receipt, charged: int) -> None:
+        """Check that what reached others under alice's mandate, from wherever, was charged to it."""
+        reached = sum(
+            change
+            for account, asset, change, _ in receipt.postings
+            if change > 0 and asset == EUR and account != "alice" and self.town.get("account", account).keys
+        )
+        assert reached <= charged, f"{reached} EUR reached others, {charged} were charged"
 
     def draw(self, data: st.DataObject) -> tx.Action:
         """Return an action, of any kind, whose parts each fit the state most of the time."""

@@ -278,8 +278,8 @@ class CallContext:
         self._code = code
         self._budget = budget
         self._read_only = read_only
-        self._took = False
-        """Whether this call took something, charged to the running mandate: what it pays is a price then."""
+        self._took: dict[str, int] = {}
+        """What this call took under the running mandate, which charged it: what it pays is a price then."""
         self.this = contract
         self.caller = caller
         self.params = parameters
@@ -649,7 +649,7 @@ class CallContext:
         x = self._x
         if x.mandate is None:
             return
-        self._took = True
+        self._took[asset] = self._took.get(asset, 0) + units
         if self.caller == x.mandate[0]:
             x.taken[asset] = x.taken.get(asset, 0) + units
         else:
@@ -673,11 +673,21 @@ class CallContext:
         if recipient.controller == self.this:
             return
         if any(frame.this == recipient.controller for frame in x.stack):
-            if self._took:
-                x.taken[asset] = x.taken.get(asset, 0) + units
+            x.taken[asset] = x.taken.get(asset, 0) + self._price(asset, units)
             return
         check_recipient(x, to)
         self._charge_leaving(to, asset, units)
+
+    def _price(self, asset: str, units: int) -> int:
+        """Return how much of a payment to a caller is the price, or the change, of what this call took.
+
+        In the asset that was taken it is change, and no more than that; in another, all of it is the price.
+        """
+        if asset not in self._took:
+            return units if self._took else 0
+        change = min(units, self._took[asset])
+        self._took[asset] -= change
+        return change
 
     def _charge_leaving(self, to: str, asset: str, units: int) -> None:
         """Charge what goes to `to`, less what this very action took or was paid: that was charged before."""
