@@ -214,7 +214,7 @@ class PositionManager:
     def __init__(self, case: Mapping[str, Any]) -> None:
         divisors = {f"protocol_divisor_{side}": part for side, part in enumerate(case["feeProtocol"]) if part}
         shared = {**divisors, "protocol_account": "protocol"} if divisors else {}
-        wallets = dict.fromkeys(_wallet(step["who"]) for step in case["steps"])
+        wallets = dict.fromkeys(_wallet(step["who"]) for step in case["steps"] if "who" in step)
         accounts = (*wallets, "manager", "protocol")
         self.market = _market(case, sqrt_price="initialSqrtPriceX96", accounts=accounts, **shared)
         self.world = self.market.world
