@@ -19,7 +19,7 @@ the unit: the contracts of Uniswap/v2-core at ee547b1 and v2-periphery at 0335e8
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from tallystick.ledger.amounts import (
     INTEGER_LIMIT,
@@ -184,7 +184,7 @@ def amount_in(units_out: int, *, reserve_in: int, reserve_out: int, fee_bps: int
         raise Rejection(Refusal.OUTPUT_MISSING, units_out=str(units_out)[:48])
     _check_liquid(reserve_in, reserve_out)
     if units_out >= reserve_out:
-        raise Rejection(Refusal.RESERVE_EXCEEDED, asset="out", asked=str(units_out), reserve=str(reserve_out))
+        _refuse_reserve("out", units_out, reserve_out)
     left = (reserve_out - units_out) * (FEE_ONE - fee_bps)
     return mul_div_down(units_out * FEE_ONE, reserve_in, left) + 1
 
@@ -209,6 +209,10 @@ def _is_too_small(pool: "Pool", units_0: int, units_1: int) -> bool:
 def _check_liquid(*reserves: int) -> None:
     if not all(reserves):
         raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve) for reserve in reserves])
+
+
+def _refuse_reserve(asset: str, asked: int, reserve: int) -> NoReturn:
+    raise Rejection(Refusal.RESERVE_EXCEEDED, asset=asset, asked=str(asked), reserve=str(reserve))
 
 
 def _check_fits(asset: str, reserve: int) -> None:
@@ -431,12 +435,10 @@ class ConstantProductPool(Contract):
         _check_not_negative(flow.out_0, flow.out_1)
         if not (flow.out_0 or flow.out_1):
             raise Rejection(Refusal.OUTPUT_MISSING, units_out="0")
-        for asset, asked, reserve in (
-            (ctx.params.asset_0, flow.out_0, pool.reserve_0),
-            (ctx.params.asset_1, flow.out_1, pool.reserve_1),
-        ):
-            if asked >= reserve:
-                raise Rejection(Refusal.RESERVE_EXCEEDED, asset=asset, asked=str(asked), reserve=str(reserve))
+        if flow.out_0 >= pool.reserve_0:
+            _refuse_reserve(ctx.params.asset_0, flow.out_0, pool.reserve_0)
+        if flow.out_1 >= pool.reserve_1:
+            _refuse_reserve(ctx.params.asset_1, flow.out_1, pool.reserve_1)
 
     def _products(self, ctx: CallContext, pool: Pool, flow: Flow) -> tuple[int, int]:
         """Return the product of the reserves after the flow, less its fee, and the least that it may be."""
