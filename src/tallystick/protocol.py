@@ -13,6 +13,7 @@ from tallystick.contracts.dutch_liquidation import DutchLiquidation
 from tallystick.contracts.escrow import Escrow, SwapSettlement
 from tallystick.contracts.custodied_coin import CustodiedCoin
 from tallystick.contracts.custody import Custody
+from tallystick.contracts.dutch_liquidation import DutchLiquidation
 from tallystick.contracts.escrow import Escrow
 from tallystick.contracts.flash_loan import FlashLoan
 from tallystick.contracts.lending_market import LendingMarket
