@@ -9,12 +9,10 @@ from typing import Final
 from tallystick.contracts.attestations import Attestations
 from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool
-from tallystick.contracts.dutch_liquidation import DutchLiquidation
-from tallystick.contracts.escrow import Escrow, SwapSettlement
 from tallystick.contracts.custodied_coin import CustodiedCoin
 from tallystick.contracts.custody import Custody
 from tallystick.contracts.dutch_liquidation import DutchLiquidation
-from tallystick.contracts.escrow import Escrow
+from tallystick.contracts.escrow import Escrow, SwapSettlement
 from tallystick.contracts.flash_loan import FlashLoan
 from tallystick.contracts.lending_market import LendingMarket
 from tallystick.contracts.oracle import Oracle
