@@ -6,8 +6,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from tallystick.contracts.concentrated_liquidity_pool import Amounts, ConcentratedLiquidityPool
 from tallystick.contracts.constant_product_pool import ConstantProductPool, Liquidity
-from tallystick.ledger.contract import method
+from tallystick.contracts.stable_pool import StablePool
+from tallystick.ledger.contract import method, replace
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 from tallystick.ledger.transactions import Action
@@ -161,14 +163,20 @@ def constant_product(
 # Concentrated-liquidity pools.
 
 
-def concentrated(contract: str, *, assets: tuple[str, str] = (B, C), **parameters: Any) -> Venue:
+def concentrated(
+    contract: str,
+    *,
+    assets: tuple[str, str] = (B, C),
+    kind: str = "concentrated_liquidity_pool",
+    **parameters: Any,
+) -> Venue:
     """Return a concentrated-liquidity pool at a price of one, with two other providers."""
     spacing = 60
 
     def set_up(market: Market) -> None:
         market.deploy(
             contract,
-            "concentrated_liquidity_pool",
+            kind,
             asset_0=assets[0],
             asset_1=assets[1],
             tick_spacing=spacing,
@@ -218,11 +226,13 @@ STABLE_SHARE = 10**18
 """The shares that one unit of an asset without decimals is worth: shares count with 18 decimals."""
 
 
-def stable(contract: str, *, assets: tuple[str, ...] = (B, C, D), **parameters: Any) -> Venue:
+def stable(
+    contract: str, *, assets: tuple[str, ...] = (B, C, D), kind: str = "stable_pool", **parameters: Any
+) -> Venue:
     """Return a balanced stable pool with two other providers and the actor."""
 
     def set_up(market: Market) -> None:
-        market.deploy(contract, "stable_pool", assets=list(assets), amplification=100, **parameters)
+        market.deploy(contract, kind, assets=list(assets), amplification=100, **parameters)
         units = [3 * 10**6] * len(assets)
         spend = dict(zip(assets, units, strict=True))
         for provider in (*OTHERS, ACTOR):
@@ -414,6 +424,38 @@ class FreeLoans(ConstantProductPool):
         return (product, least) if not flow.out_0 or not flow.in_0 else (product, product // 2)
 
 
+class GenerousBurn(ConcentratedLiquidityPool):
+    """Owes two units more of each asset than the liquidity that was burned is worth."""
+
+    kind = "generous_burn"
+    tables: ClassVar = ConcentratedLiquidityPool.tables
+
+    @method
+    def burn(self, ctx: CallContext, lower: int, upper: int, liquidity: int) -> Amounts:
+        """Burn, and owe two more."""
+        amounts = super().burn(ctx, lower, upper, liquidity)
+        stake = ctx.get("position", ctx.caller, lower, upper)
+        more = replace(stake, owed_0=stake.owed_0 + 2, owed_1=stake.owed_1 + 2)
+        ctx.put("position", ctx.caller, lower, upper, value=more)
+        return amounts
+
+
+class StableRoundsUp(StablePool):
+    """Pays a removal rounded up."""
+
+    kind = "stable_rounds_up"
+    tables: ClassVar = StablePool.tables
+
+    @method
+    def remove_liquidity(self, ctx: CallContext, shares: int, least: list[int]) -> list[int]:
+        """Burn shares for their part, rounded up."""
+        pool, supply = ctx.get("pool"), ctx.supply(f"share@{ctx.this}")
+        units = [-(-reserve * shares // supply) for reserve in pool.reserves]
+        left = tuple(reserve - paid for reserve, paid in zip(pool.reserves, units, strict=True))
+        self._remove(ctx, pool, shares, units, left)
+        return units
+
+
 def planted(bug: ConstantProductPool) -> Setting:
     """Return the setting of a pool with that bug, and nothing else that could lose by it."""
     venue = constant_product("pool", kind=bug.kind, reserves=(7_000, 28_000), fee_bps=0)
@@ -421,5 +463,11 @@ def planted(bug: ConstantProductPool) -> Setting:
 
 
 PLANTED: dict[str, Setting] = {
-    bug.kind: planted(bug) for bug in (OneTooMany(), WrongFee(), RoundsUp(), FreeLoans())
+    **{bug.kind: planted(bug) for bug in (OneTooMany(), WrongFee(), RoundsUp(), FreeLoans())},
+    GenerousBurn.kind: Setting(
+        (concentrated("ticks", kind=GenerousBurn.kind, fee_ppm=0),), PRICES, kinds=with_kinds(GenerousBurn())
+    ),
+    StableRoundsUp.kind: Setting(
+        (stable("stable", kind=StableRoundsUp.kind, fee=0),), PRICES, kinds=with_kinds(StableRoundsUp())
+    ),
 }
