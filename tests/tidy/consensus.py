@@ -1,7 +1,7 @@
 """Expressions that consensus forbids: whatever could make two replicas differ, or hide a rounding.
 
 This is the half of the rule that imports do not show. It reads syntax, so it is a net and not a proof: it
-does not know types, and iteration over a set passes it.
+does not know types, so it sees iteration over a set only where the set is made on the spot.
 """
 
 import ast
@@ -18,6 +18,12 @@ REFUSED_CALLS = {
     "open": "input",
     "print": "output",
 }
+
+SETS = frozenset({"set", "frozenset"})
+ORDERED_BY = frozenset(
+    {"list", "tuple", "iter", "enumerate", "zip", "map", "filter", "reversed", "next", "dict"}
+)
+"""Calls whose result keeps the order of what they are given: a set has another in each process."""
 
 TYPE_TESTS = frozenset({"isinstance", "issubclass"})
 """Calls that may name `float`: they refuse one."""
@@ -39,8 +45,18 @@ def _complaints(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, "true division; use mul_div_down, mul_div_up or //"
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _is_negative(node.right):
             yield node.lineno, "a negative power is inexact"
+        elif isinstance(node, ast.For | ast.comprehension) and _is_set(node.iter):
+            yield node.iter.lineno, "iteration over a set; sort it"
         elif isinstance(node, ast.Call):
             yield from _call_complaints(node)
+
+
+def _is_set(node: ast.expr) -> bool:
+    """Tell whether an expression makes a set, as far as its syntax shows."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
+        return _is_set(node.left) or _is_set(node.right)
+    named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SETS
+    return named or isinstance(node, ast.Set | ast.SetComp)
 
 
 def _is_negative(node: ast.expr) -> bool:
@@ -51,6 +67,8 @@ def _call_complaints(call: ast.Call) -> Iterator[tuple[int, str]]:
     if isinstance(call.func, ast.Name):
         if call.func.id in TYPE_TESTS:
             return
+        if call.func.id in ORDERED_BY and any(map(_is_set, call.args)):
+            yield call.lineno, f"{call.func.id}() of a set; sort it"
         if call.func.id in REFUSED_CALLS:
             yield call.lineno, f"{call.func.id}(): {REFUSED_CALLS[call.func.id]}"
     # The same functions handed on: sorted(items, key=hash), map(float, items).

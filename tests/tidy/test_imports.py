@@ -184,6 +184,10 @@ def test_every_room_has_an_import_it_must_refuse_and_one_it_must_accept():
         "path = 'a/b'",
         "def f(value: float) -> None: ...",
         "pow(3, -1, 7)",
+        "for name in sorted({a, b}): pass",
+        "total = len(set(a) | set(b))",
+        "any(x in {1, 2} for x in items)",
+        "found = max(set(a) - {0})",
     ],
 )
 def test_exact_expression_is_accepted(source):
@@ -211,6 +215,11 @@ def test_exact_expression_is_accepted(source):
         "print(x)",
         "open('state')",
         "eval('1')",
+        "for name in {a, b}: pass",
+        "names = [name for name in set(a) - set(b)]",
+        "rows = {key: 0 for key in frozenset(keys)}",
+        "names = tuple({name for name in a})",
+        "for n, name in enumerate(set(names)): pass",
     ],
 )
 def test_inexact_or_undetermined_expression_is_refused(source):
