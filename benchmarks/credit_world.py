@@ -28,13 +28,15 @@ def holder_name(number: int) -> str:
 
 
 class CreditWorld:
-    """A ledger in memory: `banks` of them, `holders` with three deposits each at random banks.
+    """A ledger in memory: `banks` of them, `holders` with deposits at random banks.
 
     Every bank has deposits at five others and reserves of a tenth to a half of what it owes, so that a run
     on all of them breaks most. Every tenth deposit may be frozen by its bank.
     """
 
-    def __init__(self, *, banks: int, holders: int, seed: int = 1) -> None:
+    def __init__(
+        self, *, banks: int, holders: int, claims_a_holder: int = CLAIMS_A_HOLDER, seed: int = 1
+    ) -> None:
         operator = seeded_signer(0)
         genesis = Genesis(
             name="benchmark",
@@ -50,11 +52,11 @@ class CreditWorld:
         self.store = Store()
         self.store.write(genesis_writes(encode_genesis(genesis)))
         key = (seeded_signer(1).public_key,)
-        self.store.write(dict(_written(banks, holders, key, random.Random(seed))))
+        self.store.write(dict(_written(banks, holders, claims_a_holder, key, random.Random(seed))))
 
 
 def _written(
-    banks: int, holders: int, key: tuple[bytes, ...], draw: random.Random
+    banks: int, holders: int, claims_a_holder: int, key: tuple[bytes, ...], draw: random.Random
 ) -> Iterator[tuple[Key, Value]]:
     yield ("institution", "central-bank"), Institution("central-bank", "cb", ("central_bank",))
     yield ("member", "cb"), "central-bank"
@@ -82,7 +84,7 @@ def _written(
             deposit(name, other, draw.randrange(10_000, 500_000))
     for number in range(holders):
         yield ("account", holder_name(number)), Account(keys=key, threshold=1)
-        for bank in draw.sample(range(banks), min(CLAIMS_A_HOLDER, banks)):
+        for bank in draw.sample(range(banks), min(claims_a_holder, banks)):
             deposit(holder_name(number), bank, draw.randrange(100, 50_000))
     for (holder, bank), units in held.items():
         yield ("balance", holder, f"eur@{bank_name(bank)}"), units

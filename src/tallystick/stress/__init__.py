@@ -1,4 +1,16 @@
-"""Stress: what would happen, and what did.
+"""Stress: what would happen if everyone withdrew now, and what did happen when they did.
 
-replay     histories of institutions that failed, day by day, as somebody saw them then
+    scenario     Scenario: who runs, how fast, shocks, reports, what stands; every error at once
+    ground       Ground: a fork that runs days, by the ledger's own entrance, with the books that follow it
+    clearing     who can pay how much of what is due when everybody pays what it can, exactly
+    tills        Tills: what is asked of whom, and paid by real transactions
+    raising      how one that is short finds cash: claims called, contracts left, assets sold, a lender
+    drill        run_drill(state, kinds, scenario): the days, one after another -> Outcome
+    outcome      Outcome: who was paid what and when, who failed, why, in which order; its document and hash
+    replay/      histories of institutions that failed, day by day, as somebody saw them then
+
+A drill simulates people, not the ledger: every withdrawal, sale and payment on its fork is a transaction that
+the ledger accepted. What people would do stands in the scenario, what came of it in the outcome, and a state
+root with a scenario gives the same outcome on any machine. Drills run in a process of their own, for they
+take seconds of the processor.
 """

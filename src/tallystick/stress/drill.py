@@ -1,0 +1,374 @@
+"""The drill: days on a fork on which people withdraw, institutions find cash or fail, and others with them.
+
+    for each day with something to do:
+        time passes                timers run: notices end, graces end, bonds mature
+        the script                 oracles report, whoever calls what
+        people ask                 by the path of the scenario, real redemptions where a notice is due
+        those who are short        call others, leave contracts, sell, borrow, until nothing helps any more
+        everybody pays             what it can, all at once (`tills.settle`)
+        what was not paid          is asked for by a redemption, which the ledger will call a default
+
+An institution fails on the first day on which something that was due stayed unpaid for want of cash. It goes
+on paying what it can afterwards: what comes in later is shared among those who wait. The order of failures is
+the order in which institutions ran short: on what day, and after how many rounds of calls on that day.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from tallystick.institutions.books import Books
+from tallystick.institutions.holdings import holdings_of
+from tallystick.ledger import transactions as tx
+from tallystick.ledger.apply import Kinds
+from tallystick.ledger.contract import to_wire
+from tallystick.ledger.names import is_asset
+from tallystick.ledger.rejections import Rejection
+from tallystick.ledger.store import Store
+from tallystick.stress.ground import Ground
+from tallystick.stress.outcome import Claimed, Failure, Outcome, Survival
+from tallystick.stress.raising import Raiser, is_central_bank
+from tallystick.stress.scenario import PPM, Scenario, check_scenario
+from tallystick.stress.tills import Ask, Tills
+
+ROUNDS_MAX: Final = 10_000
+Progress = Callable[[int, int], None]
+"""Called with the days that are done and all days."""
+
+
+def run_drill(
+    state: Store,
+    kinds: Kinds,
+    scenario: Scenario,
+    *,
+    state_root: str = "",
+    index: int = 1,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run a scenario on a fork of the state and return what came of it; the state is not touched.
+
+    `index` is the log index of the fork's first entry. Raises `ScenarioInvalid`.
+    """
+    return Drill(state, kinds, scenario, index=index).run(state_root=state_root, progress=progress)
+
+
+class Drill:
+    """One drill under way."""
+
+    def __init__(self, state: Store, kinds: Kinds, scenario: Scenario, *, index: int = 1) -> None:
+        self.ground = Ground(state, kinds, index=index)
+        check_scenario(scenario, self.ground.books)
+        self.scenario = scenario
+        self.tills = Tills(self.ground, self._cash_of)
+        self.raiser = Raiser(self.ground, self.tills, scenario)
+        self.targets = scenario.targets or tuple(
+            name for name in self.books.institutions if not is_central_bank(self.books, name)
+        )
+        self.failures: dict[str, Failure] = {}
+        self.defaulted = 0
+        self.scripted: list[tuple[int, str, str]] = []
+        self._first_failing: dict[tuple[str, str], int] = {}
+        self._short_since: dict[str, tuple[int, int]] = {}
+        self._cash: dict[tuple[str, str], str] = {}
+        self._cash_like: dict[str, list[str]] | None = None
+        self._start: list[tuple[str, str, int]] = []
+
+    @property
+    def books(self) -> Books:
+        """The books of the fork as it is."""
+        return self.ground.books
+
+    def run(self, *, state_root: str = "", progress: Progress | None = None) -> Outcome:
+        """Run every day and return what came of it."""
+        self._take_stock()
+        day: int | None = 0
+        while day is not None:
+            self._run_day(day)
+            if progress is not None:
+                progress(day + 1, self.scenario.horizon_days)
+            day = self._next_day(day)
+        last = self.scenario.horizon_days - 1
+        if self.ground.day < last:
+            self._pass_time(last)
+        if progress is not None:
+            progress(self.scenario.horizon_days, self.scenario.horizon_days)
+        return self._outcome(state_root)
+
+    # The start.
+
+    def _take_stock(self) -> None:
+        """Note what every runner holds of the targets' claims, and the redemptions that are under way."""
+        runners = set(self.scenario.runners)
+        for target in self.targets:
+            own = set(self.books.accounts_of(target))
+            for claim in self.books.claims_on(target):
+                for holder, units in sorted(self.books.holders(claim).items()):
+                    if holder not in own and (not runners or holder in runners):
+                        self._start.append((claim, holder, units))
+                for name, lot in self.books.lots_in(claim):
+                    if lot.holder not in own:
+                        self.tills.adopt(name, lot)
+        for institution, units in sorted(self.scenario.help_units.items()):
+            self._help(institution, units)
+
+    def _help(self, institution: str, units: int) -> None:
+        """Let whoever issues an institution's cash give it some: what a rescue tries."""
+        for cash in self.cash_assets_of(institution):
+            issuer = self.books.asset(cash).issuer
+            account = self.books.accounts_of(institution)[0]
+            if units and not isinstance(
+                self.ground.do(issuer, tx.Issue(account=issuer, legs=((cash, account, str(units)),))),
+                Rejection,
+            ):
+                return
+
+    def cash_assets_of(self, institution: str) -> list[str]:
+        """Return what the institution's claims are paid in, without what cannot be paid."""
+        return sorted({self.tills.paid_in(claim) for claim in self.books.claims_on(institution)} - {""})
+
+    def _cash_of(self, obligor: str, unit: str) -> str:
+        """Return what an obligor pays a unit of account with.
+
+        The scenario says so, or it is the claim that is as good as cash (a central bank's, or a bank's on
+        demand, owed in that unit) of which the obligor has the most; a central bank's where it has none.
+        """
+        if unit in self.scenario.cash:
+            return self.scenario.cash[unit]
+        key = (obligor, unit)
+        if key not in self._cash:
+            choices = [
+                asset for asset in self._cash_like_in(unit) if self.books.asset(asset).obligor != obligor
+            ]
+            held = {asset: self.tills.cash_of(obligor, asset) for asset in choices}
+            central = {
+                asset: is_central_bank(self.books, self.books.asset(asset).obligor) for asset in choices
+            }
+            able = [asset for asset in choices if held[asset] or central[asset]]
+            self._cash[key] = min(
+                able, key=lambda asset: (-held[asset], not central[asset], asset), default=""
+            )
+        return self._cash[key]
+
+    def _cash_like_in(self, unit: str) -> list[str]:
+        if self._cash_like is None:
+            self._cash_like = {}
+            for institution in self.books.institutions:
+                if not {"bank", "central_bank"}.intersection(self.books.institution(institution).roles):
+                    continue
+                for asset in self.books.claims_on(institution):
+                    terms = self.books.asset(asset).terms
+                    if terms is not None and not (
+                        terms.notice_seconds or terms.matures or is_asset(terms.owes)
+                    ):
+                        self._cash_like.setdefault(terms.owes, []).append(asset)
+        return self._cash_like.get(unit, [])
+
+    # A day.
+
+    def _run_day(self, day: int) -> None:
+        self._pass_time(day)
+        self.raiser.begin_day()
+        self._script(day)
+        self._ask(day)
+        self.tills.file()
+        self._find_cash(day)
+        unpaid: list[tuple[str, str, int, int]] = []
+        for cash in sorted(self.tills.by_cash):
+            before = self.tills.standings(cash)
+            self.tills.settle(cash)
+            after = self.tills.standings(cash)
+            unpaid += [(name, cash, before[name].due, left.due) for name, left in after.items()]
+        self._note_failures(day, unpaid)
+        self.tills.file_unpaid()
+
+    def _pass_time(self, day: int) -> None:
+        for receipt in self.ground.begin(day):
+            self.defaulted += sum(name == "defaulted" for _, name, _ in receipt.events)
+
+    def _script(self, day: int) -> None:
+        for call in self.scenario.calls:
+            if call.day != day:
+                continue
+            outcome = self.ground.do(
+                call.account,
+                tx.Call(
+                    account=call.account,
+                    contract=call.contract,
+                    method=call.method,
+                    arguments=msgspec.Raw(msgspec.json.encode(to_wire(dict(call.arguments)))),
+                    spend=tuple(sorted(call.spend.items())),
+                ),
+            )
+            told = outcome.code.value if isinstance(outcome, Rejection) else "done"
+            self.scripted.append((day, f"{call.contract}.{call.method}", told))
+
+    def _ask(self, day: int) -> None:
+        path = self.scenario.withdraw_ppm
+        if day >= len(path) or not path[day]:
+            return
+        before, after = sum(path[:day]), sum(path[: day + 1])
+        for claim, holder, units in self._start:
+            wanted = units * after // PPM - units * before // PPM
+            if wanted:
+                self.tills.ask(claim, holder, wanted)
+
+    def _find_cash(self, day: int) -> None:
+        """Let whoever is short take one step after another until nobody's step changes anything."""
+        for round_ in range(ROUNDS_MAX):
+            changed = False
+            for cash in sorted(self.tills.by_cash):
+                for name, standing in self.tills.standings(cash).items():
+                    short = standing.due - standing.paid
+                    if not short:
+                        continue
+                    self._short_since.setdefault(name, (day, round_))
+                    if cash:
+                        changed = self.raiser.raise_cash(name, cash, short) or changed
+            if not changed:
+                self.tills.file()
+                return
+
+    def _note_failures(self, day: int, unpaid: list[tuple[str, str, int, int]]) -> None:
+        failing = [row for row in unpaid if row[3]]
+        for name, cash, _, _ in failing:
+            self._first_failing.setdefault((name, cash), day)
+        new = sorted(
+            (row for row in failing if row[0] not in self.failures),
+            key=lambda row: (self._short_since.get(row[0], (day, ROUNDS_MAX)), row[0], row[1]),
+        )
+        if not new:
+            return
+        owed_to: dict[str, list[Ask]] = {}
+        for ask in self.tills.asks:
+            if ask.units and ask.due <= self.ground.now:
+                owed_to.setdefault(self.books.institution_of(ask.holder), []).append(ask)
+        for name, cash, due, left in new:
+            if name not in self.failures:
+                owed = owed_to.get(name, [])
+                self.failures[name] = self._failure(name, day, cash, due=due, unpaid=left, owed_and_due=owed)
+
+    def _failure(
+        self, name: str, day: int, cash: str, *, due: int, unpaid: int, owed_and_due: list[Ask]
+    ) -> Failure:
+        missing = sum(ask.cash_for(ask.units) for ask in owed_and_due if ask.cash == cash)
+        because_of = tuple(sorted({ask.obligor for ask in owed_and_due}))
+        left, unpriced = self._left(name, cash, owed_and_due)
+        if not cash:
+            cause = "no_cash"
+        elif because_of and missing >= unpaid:
+            cause = "contagion"
+        else:
+            cause = "illiquid" if left > unpaid else "insolvent"
+        order = len(self.failures) + 1
+        return Failure(name, day, order, cash, due, due - unpaid, cause, because_of, left, unpriced)
+
+    def _left(self, name: str, cash: str, bad: list[Ask]) -> tuple[int, tuple[str, ...]]:
+        """Return what an institution still has, priced in cash, and what of it has no price."""
+        if not cash:
+            return 0, ()
+        lost: dict[tuple[str, str], int] = {}
+        for ask in bad:
+            lost[ask.holder, ask.claim] = lost.get((ask.holder, ask.claim), 0) + ask.units
+        units_of: dict[str, int] = {}
+        for account in self.books.accounts_of(name):
+            for holding in holdings_of(self.books, account)[0]:
+                own = self.books.asset(holding.asset).obligor == name
+                if not (holding.owed or own):
+                    units_of[holding.asset] = units_of.get(holding.asset, 0) + holding.units
+        for (_, claim), units in lost.items():
+            units_of[claim] = units_of.get(claim, 0) - units
+        total, unpriced = 0, []
+        for asset, units in sorted(units_of.items()):
+            worth = self.raiser.value_in(asset, units, cash) if units > 0 else 0
+            if worth is None:
+                unpriced.append(asset)
+            else:
+                total += worth
+        return total, tuple(unpriced)
+
+    def _next_day(self, day: int) -> int | None:
+        """Return the next day on which something can happen, or None."""
+        path, horizon = self.scenario.withdraw_ppm, self.scenario.horizon_days
+        days = [later for later in range(day + 1, len(path)) if path[later]]
+        days += [call.day for call in self.scenario.calls if call.day > day]
+        days += [shock.day for shock in self.scenario.shocks if shock.day > day]
+        now = self.ground.now
+        for ask in self.tills.asks:
+            if ask.units and ask.due > now:
+                days.append(-(-(ask.due - self.ground.start) // 86_400_000_000))
+        ahead = [one for one in days if one < horizon]
+        return max(day + 1, min(ahead)) if ahead else None
+
+    # The end.
+
+    def _outcome(self, state_root: str) -> Outcome:
+        now = self.ground.now
+        by_holder: dict[tuple[str, str, str], list[Ask]] = {}
+        for ask in self.tills.asks:
+            by_holder.setdefault((ask.obligor, ask.claim, ask.holder), []).append(ask)
+        claims = tuple(_claimed(by_holder[key], now=now) for key in sorted(by_holder))
+        return Outcome(
+            state_root=state_root,
+            scenario_hash=self.scenario.hash,
+            days=self.scenario.horizon_days,
+            claims=claims,
+            failures=tuple(self.failures.values()),
+            survival=self._survival(),
+            losses=_losses(claims, self.books),
+            sales=tuple(self.raiser.sales),
+            loans=tuple(self.raiser.loans),
+            left=tuple(self.raiser.left),
+            left_out=tuple(sorted(set(self.tills.left_out))),
+            set_off=tuple(sorted(self.tills.set_off_units.items())),
+            scripted=tuple(self.scripted),
+            transactions=self.ground.transactions,
+            refused=self.ground.refused,
+            defaulted=self.defaulted,
+        )
+
+    def _survival(self) -> tuple[Survival, ...]:
+        asked: dict[tuple[str, str], int] = {}
+        paid: dict[tuple[str, str], int] = {}
+        now = self.ground.now
+        for ask in self.tills.asks:
+            key = (ask.obligor, ask.cash)
+            paid[key] = paid.get(key, 0) + ask.got
+            overdue = ask.cash_for(ask.units) if ask.due <= now else 0
+            asked[key] = asked.get(key, 0) + ask.got + overdue
+        return tuple(
+            Survival(*key, self._first_failing.get(key), asked[key], paid[key]) for key in sorted(asked)
+        )
+
+
+def _claimed(asks: list[Ask], *, now: int) -> Claimed:
+    """Return what came of all that one holder asked of one claim."""
+    first = asks[0]
+    payments: dict[int, int] = {}
+    for ask in asks:
+        for day, units in ask.payments:
+            payments[day] = payments.get(day, 0) + units
+    return Claimed(
+        claim=first.claim,
+        holder=first.holder,
+        obligor=first.obligor,
+        cash=first.cash,
+        asked=sum(ask.asked for ask in asks),
+        paid=sum(ask.paid for ask in asks),
+        got=sum(ask.got for ask in asks),
+        unpaid=sum(ask.units for ask in asks if ask.due <= now),
+        unpaid_cash=sum(ask.cash_for(ask.units) for ask in asks if ask.due <= now),
+        waits=sum(ask.units for ask in asks if ask.due > now),
+        payments=tuple(sorted(payments.items())),
+        refused=next((ask.refused for ask in asks if ask.refused), ""),
+    )
+
+
+def _losses(claims: tuple[Claimed, ...], books: Books) -> tuple[tuple[str, str, str, int], ...]:
+    """Return what was due and not paid, by creditor: its institution where it has one."""
+    found: dict[tuple[str, str, str], int] = {}
+    for one in claims:
+        if one.unpaid_cash:
+            key = (books.institution_of(one.holder) or one.holder, one.obligor, one.cash)
+            found[key] = found.get(key, 0) + one.unpaid_cash
+    return tuple(sorted((*key, units) for key, units in found.items()))
