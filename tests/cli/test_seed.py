@@ -44,12 +44,35 @@ def test_the_economy_has_one_of_everything(demo):
     desk, made = demo
     assert made["transactions"] > 400
     info = desk.json("info")
-    assert (info["accounts"], info["assets"], info["contracts"]) == (56, 8, 6)
+    assert (info["accounts"], info["assets"], info["contracts"]) == (72, 16, 13)
     assert [one["status"] for one in desk.jsonl("redeem list")] == ["defaulted"]
     assert desk.json("contract view deal-1 status")["answer"] == ["released", "released"]
     assert desk.json("contract view deal-2 status")["answer"] == ["refunded", "open"]
     assert int(desk.jsonl("balance grocer eur@bank")[0]["units"]) > 0
     assert desk.json("asset show usd@cove")["listed"] == [{"list": "frozen", "account": "mallory"}]
+
+
+def test_it_has_banks_a_central_bank_custodians_and_a_coin(demo):
+    desk, _ = demo
+    roles = {one["institution"]: one["roles"] for one in desk.jsonl("institution list")}
+    assert roles["central-bank"] == ["central_bank"]
+    assert roles["birch-bank"] == ["bank"]
+    bank = desk.json("institution sheet birch-bank")
+    assert bank["complete"]
+    assert int(bank["totals"]["equity"]) > 0
+    assert int(bank["assets_by"]["liquidity"]["cash"]) < int(bank["liabilities_by"]["maturity"]["on_demand"])
+    coin = desk.json("institution sheet tern-money")["totals"]
+    assert (coin["assets"], coin["equity"]) == (coin["liabilities"], "0")
+    kept = {one["thing"]: one for one in desk.json("institution coverage stonegate-vault")["things"]}
+    assert kept["tally@commons"]["minimum"]["ratio_ppm"] == 1_000_000
+    assert [need["licence"] for need in desk.json("institution licence birch-bank")["needs"]] == [
+        "bank",
+        "payment_institution",
+    ]
+    # The window's loan was paid back: what is left of it is interest, and the bonds are all there.
+    assert desk.json("contract view window loans")["answer"] == []
+    [money] = [one for one in desk.jsonl("institution money") if one["currency"] == "EUR"]
+    assert int(money["m1"]) > int(money["m0"]) > 0
 
 
 def test_it_trades_on_a_pool_of_each_kind_every_day(demo):

@@ -40,9 +40,10 @@ tallystick seed other.tally --seed 2""",
 def command(session: Session, path: Path, *, number: int, force: bool) -> None:
     """Create a demonstration ledger with a small economy, verify it, and say what to try.
 
-    Four issuers, some dozens of people, four weeks of payments, holds, redemptions (one in default), a
-    mandate for an agent, two escrows, and a pool of each kind with trades every day. Two runs give the same
-    roots. Its keys are public: never put anything of yours on it.
+    Two banks and a central bank, custodians, issuers, some dozens of people; four weeks of payments, loans,
+    holds, redemptions (one in default), a mandate for an agent, two escrows, a coin on a custodian's word,
+    and a pool of each kind with trades every day. Two runs give the same roots. Its keys are public: never
+    put anything of yours on it.
     """
     from tallystick.client.economy import Economy
 

@@ -6,7 +6,8 @@ The same seed gives the same keys, ids, amounts and times, hence the same log an
 read. It has one of everything a ledger is for: a bank's euro and its redemption, a dollar that its issuer can
 freeze, gold in a vault, a token that nobody owes, notes of which one goes into default, salaries of many
 legs, holds that are captured, released and expire, an agent under a mandate, a delivery against payment and
-one that came to nothing, and a pool of each kind with trades every day (`economy_pools`). Nobody here exists.
+one that came to nothing, a pool of each kind with trades every day (`economy_pools`), and credit: two banks,
+a central bank, a custodian, a coin on its word, and their clients (`economy_credit`). Nobody here exists.
 
 The rule that must hold: **its keys are public.** They derive from the seed, the log's key included, so a
 ledger of it says so in its name and its log's origin, and proves nothing about anybody.
@@ -18,6 +19,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from tallystick.client import economy_credit as credit
 from tallystick.client.arguments import encode_arguments
 from tallystick.client.connection import Outcome
 from tallystick.client.economy_pools import (
@@ -61,7 +63,7 @@ SHOPS: Final = ("bakery", "bookshop", "cafe", "grocer", "hotel", "cinema")
 ISSUERS: Final = ("bank", "bank.treasury", "cove", "vault", "harbour", "commons")
 EMPLOYERS: Final = ("mill", "clinic")
 AGENT: Final = "alice.agent"
-ACCOUNTS: Final = (*ISSUERS, *EMPLOYERS, *SHOPS, AGENT, *PEOPLE)
+ACCOUNTS: Final = (*ISSUERS, *credit.ACCOUNTS, *EMPLOYERS, *SHOPS, AGENT, *PEOPLE)
 
 
 class Step(NamedTuple):
@@ -162,6 +164,9 @@ class Economy:
         yield from self._open()
         yield from self._issue()
         yield from self._open_pools()
+        yield from self._deeds(credit.declarations(START))
+        yield from self._deeds(credit.endowments())
+        yield from self._deeds(credit.contracts())
         for day in range(DAYS):
             yield from self._day(day)
 
@@ -233,6 +238,11 @@ class Economy:
         for deposit in provisions():
             yield from self._step(self._envelope(deposit.account, deposit))
 
+    def _deeds(self, deeds: Iterable[credit.Deed]) -> Steps:
+        """Carry out what banks, custodians and their clients do, each when the one before it is done."""
+        for deed in deeds:
+            yield from self._step(self._envelope(deed.sender, *deed.actions, also=deed.also))
+
     def _trades(self, day: int) -> Steps:
         """Let people trade in every pool, once a week through a route; one provider leaves on a Friday."""
         for trade in self._traders.day():
@@ -257,6 +267,7 @@ class Economy:
             yield from self._shopping_by_agent()
         yield from self._bookings(day)
         yield from self._trades(day)
+        yield from self._deeds(credit.day(day, self._time, self._has))
         if day % 14 == 4:
             yield from self._salaries(day)
         special = {
