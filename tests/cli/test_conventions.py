@@ -221,8 +221,22 @@ def test_a_damaged_schema_is_told_in_words_whatever_its_bytes(tmp_path):
     connection.close()
     data = (tmp_path / "ledger.tally").read_bytes()
     (tmp_path / "ledger.tally").write_bytes(data.replace(b"CREATE UNIQUE INDEX", b"CREATE UNIQUE IND\xcbX"))
-    refused = made.refused("verify ledger.tally", code="source_error", exit_code=2)
+    refused = made.refused("verify ledger.tally", code="source_damaged", exit_code=3)
     assert "cannot be read" in refused["message"]
+
+
+def test_a_file_that_was_cut_short_is_damaged_and_no_mistake_of_whoever_asks(tmp_path):
+    made = Desk(tmp_path).start("alice")
+    with sqlite3.connect(tmp_path / "ledger.tally") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    whole = (tmp_path / "ledger.tally").read_bytes()
+    for cut in (4096, len(whole) // 2, len(whole) - 4096):
+        made.folder.joinpath("cut.tally").write_bytes(whole[:-cut])
+        told = json.loads(made.fails("verify cut.tally --json", exit_code=3).stdout)
+        assert told["error"] in ("source_damaged", "verification_failed", "journal_corrupt"), told
+        assert told["hint"]
+    made("verify ledger.tally")
 
 
 def test_a_ledger_opened_with_another_log_key_is_refused(tmp_path):

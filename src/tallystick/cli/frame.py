@@ -103,7 +103,7 @@ def _explain_client(error: BaseException) -> Problem | None:
     if not isinstance(error, ClientError):
         return None
     code = _snake(type(error).__name__)
-    failed = code in ("verification_failed", "proof_failed", "log_lied")
+    failed = code in ("verification_failed", "source_damaged", "proof_failed", "log_lied")
     hint = error.hint or CLIENT_HINTS.get(code, "")
     return Problem(code, str(error), PROOF_FAILED if failed else USAGE, hint)
 

@@ -87,6 +87,7 @@ FAULT_HINTS: Final[Mapping[str, str]] = {
 CLIENT_HINTS: Final[Mapping[str, str]] = {
     "keyring_error": "--password-file or TALLYSTICK_PASSWORD gives the password, --keys another keyring",
     "verification_failed": "keep this copy, compare it with a backup or an export, and ask the operator",
+    "source_damaged": "keep this copy, and restore a backup: tallystick restore",
     "proof_failed": "ask for the proof again, and for the log's key from somebody else than its sender",
     "log_lied": "keep the evidence: it is signed by the log's own key",
 }

@@ -11,6 +11,7 @@
     ├── PaymentsError        payments: the file or its report cannot be used at all
     ├── NoRoute              routing: no path for this amount
     ├── SourceError          sources: no log can be read from here
+    │   └── SourceDamaged    a ledger file that SQLite cannot read
     ├── VerificationFailed   verifier: the first entry that is wrong
     ├── HttpError            questions: a node did not answer
     │   ├── Unreachable      no connection, or it broke

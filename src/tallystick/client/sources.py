@@ -48,6 +48,10 @@ class SourceError(ClientError):
         self.index = index
 
 
+class SourceDamaged(SourceError):
+    """It is a ledger file, and SQLite cannot read it: a fact about the file, not about what was asked for."""
+
+
 class RawEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry as stored. `sender` and `id` are the columns of a ledger file; an export has none."""
 
@@ -168,7 +172,7 @@ class LedgerFile(_Closing):
                 f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None
             )
         except sqlite3.Error as error:
-            raise SourceError(f"{path} cannot be opened: {error}") from error
+            raise SourceDamaged(f"{path} cannot be opened: {error}") from error
         try:
             self._connection.execute("BEGIN")
             self._check_tables()
@@ -176,7 +180,7 @@ class LedgerFile(_Closing):
             self._connection.close()
             if isinstance(error, SourceError):
                 raise
-            raise SourceError(f"{path} cannot be read as a ledger file: {error}") from error
+            raise SourceDamaged(f"{path} cannot be read as a ledger file: {error}") from error
 
     def close(self) -> None:
         """Release the file."""
@@ -304,7 +308,7 @@ class LedgerFile(_Closing):
             return self._connection.execute(query, arguments).fetchall()
         except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:  # SQLite quotes damage as it is
             table = re.findall(r"FROM (\w+)", query)[0]
-            raise SourceError(f"{self.name}: table {table} cannot be read: {error}") from error
+            raise SourceDamaged(f"{self.name}: table {table} cannot be read: {error}") from error
 
     def _wrong(self, index: int, what: str) -> SourceError:
         return SourceError(f"{self.name}: entry {index} {what}", index=index)
