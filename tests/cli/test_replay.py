@@ -58,9 +58,10 @@ def test_every_fault_of_a_file_is_told_at_once_with_its_line(desk):
     assert [fault["where"] for fault in found["facts"]["faults"]] == [
         "document",
         "currency",
+        "assumptions.callable",
         "sheets[0].assets[0].class",
     ]
-    assert "mine.yaml has 3 faults" in found["message"]
+    assert "mine.yaml has 4 faults" in found["message"]
     assert all(fault["line"] > 0 for fault in found["facts"]["faults"])
     assert "--template" in found["hint"]
 

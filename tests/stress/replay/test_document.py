@@ -46,8 +46,7 @@ def faults_of(text):
 
 
 def test_values_are_what_the_types_say_and_never_yaml_s_guess():
-    whole, places = read_document(GOOD, Whole)
-    assert whole == Whole(
+    assert read_document(GOOD, Whole) == Whole(
         day=date(2022, 11, 2),
         parts=(
             Part(name="one", share=Fraction(1, 4)),
@@ -59,7 +58,6 @@ def test_values_are_what_the_types_say_and_never_yaml_s_guess():
         is_closed=True,
         class_="loans",
     )
-    assert places.fault(("parts", 1, "share"), "here").line == 5
 
 
 def test_every_fault_is_told_at_once_each_with_its_line_and_place():
@@ -84,6 +82,22 @@ by_day: {soon: x}
         (7, "count", "'-1' is no whole number"),
         (8, "is_closed", "'yes' is neither true nor false"),
         (9, "by_day.soon", "'soon' is no day such as 2022-11-02"),
+    ]
+
+
+def test_checks_across_the_document_run_beside_faults_of_its_shape():
+    def check(whole, places):
+        yield ("count",), f"{whole.count} is too many"
+        yield ("parts", 0, "share"), "follows from a share that could not be read"
+        yield ("parts", 1, "name"), f"{whole.parts[1].name} is taken"
+
+    text = GOOD.replace("share: 0.25", "share: a quarter")
+    with pytest.raises(DocumentInvalid) as refused:
+        read_document(text, Whole, check)
+    assert [(fault.line, fault.where, fault.what) for fault in refused.value.faults] == [
+        (4, "parts[0].share", "'a quarter' is no plain decimal number"),
+        (5, "parts[1].name", "no is taken"),
+        (8, "count", "7 is too many"),
     ]
 
 

@@ -2,8 +2,10 @@
 
 A person who writes a case by hand makes several mistakes at a time, and wants to hear of all of them. So the
 text becomes a tree of nodes that know their line, every plain value stays the text that was typed, and the
-reader walks the tree by a dataclass, noting faults instead of stopping at the first. YAML's own guesses
-(`no` is false, 1.10 is 1.1, a date is a date if it looks like one) never happen: the dataclass decides.
+reader walks the tree by a dataclass, noting faults instead of stopping at the first; what it cannot read
+becomes a neutral value, so that checks across the document run all the same, and faults that would follow
+from another are left out. YAML's own guesses (`no` is false, 1.10 is 1.1, a date is a date if it looks like
+one) never happen: the dataclass decides.
 
 Refused: anchors and aliases, for a few lines of them are gigabytes; tags, for a case is data; a key twice,
 for one of them would be lost.
@@ -11,8 +13,8 @@ for one of them would be lost.
 
 import re
 import types
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -23,6 +25,7 @@ BYTES_MAX = 1_000_000
 DEPTH_MAX = 12
 DIGITS_MAX = 30
 
+Path = tuple[str | int, ...]
 _T = TypeVar("_T")
 _is_number = re.compile(r"-?\d{1,30}(\.\d{1,30})?").fullmatch
 _is_date = re.compile(r"\d{4}-\d{2}-\d{2}").fullmatch
@@ -59,17 +62,22 @@ class Place:
 
 
 class Places:
-    """Where each value that was read stands, for checks that look across the document."""
+    """Where each value stands in its document, and which could not be read."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str | int, ...], Place] = {}
+        self._places: dict[Path, Place] = {}
+        self.unread: set[Path] = set()
 
-    def note(self, path: tuple[str | int, ...], node: yaml.Node) -> None:
+    def note(self, path: Path, node: yaml.Node) -> None:
         """Remember the place of a path."""
         mark = node.start_mark
         self._places[path] = Place(mark.line + 1, mark.column + 1, spell(path))
 
-    def fault(self, path: tuple[str | int, ...], what: str) -> Fault:
+    def was_read(self, path: Path) -> bool:
+        """Tell whether a path was read, and everything above it."""
+        return not any(path[:depth] in self.unread for depth in range(1, len(path) + 1))
+
+    def fault(self, path: Path, what: str) -> Fault:
         """Return a fault at a path, or at the nearest thing above it that has a place."""
         at = path
         while at and at not in self._places:
@@ -78,7 +86,7 @@ class Places:
         return Fault(place.line, place.column, spell(path), what)
 
 
-def spell(path: tuple[str | int, ...]) -> str:
+def spell(path: Path) -> str:
     """Return a path as a person writes it: `sheets[1].assets[3].amount`."""
     text = ""
     for part in path:
@@ -86,18 +94,27 @@ def spell(path: tuple[str | int, ...]) -> str:
     return text or "document"
 
 
-def read_document(text: str, shape: type[_T]) -> tuple[_T, Places]:
-    """Return the document as a `shape`, a dataclass, and where everything stands in it.
+Check = Callable[[Any, Places], Iterable[tuple[Path, str]]]
+"""Looks across a document and yields what does not fit together, as (path, what)."""
+
+
+def read_document(text: str, shape: type[_T], check: Check | None = None) -> _T:
+    """Return the document as a `shape`, a dataclass, which `check` has looked over.
 
     Raises `DocumentInvalid` with every fault.
     """
     root = _compose(text)
     places = Places()
     reader = _Reader(places)
-    value = reader.read(root, shape, ())
-    if reader.faults:
-        raise DocumentInvalid(reader.faults)
-    return value, places
+    value: _T = reader.read(root, shape, ())
+    faults = reader.faults
+    if check is not None:
+        faults += [
+            places.fault(path, what) for path, what in check(value, places) if places.was_read(path)
+        ]
+    if faults:
+        raise DocumentInvalid(faults)
+    return value
 
 
 def _compose(text: str) -> yaml.Node:
@@ -122,20 +139,21 @@ def _compose(text: str) -> yaml.Node:
 
 
 class _Reader:
-    """One walk; `read` returns None for what it could not read and notes the fault."""
+    """One walk; what it could not read it notes, and reads as neutral."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
         self.faults: list[Fault] = []
 
-    def fault(self, path: tuple[str | int, ...], what: str) -> None:
+    def fault(self, path: Path, what: str) -> None:
         self.faults.append(self.places.fault(path, what))
+        self.places.unread.add(path)
 
-    def read(self, node: yaml.Node, shape: Any, path: tuple[str | int, ...]) -> Any:
+    def read(self, node: yaml.Node, shape: Any, path: Path) -> Any:
         self.places.note(path, node)
         if len(path) > DEPTH_MAX:
             self.fault(path, f"deeper than {DEPTH_MAX} levels")
-            return None
+            return neutral(shape)
         origin = get_origin(shape)
         if origin in (Union, types.UnionType):
             inner = [part for part in get_args(shape) if part is not type(None)]
@@ -145,39 +163,39 @@ class _Reader:
         if origin in (dict, Mapping):
             return self._map(node, get_args(shape), path)
         if hasattr(shape, "from_text"):
-            return self._scalar(node, shape.from_text, path)
+            return self._scalar(node, shape, shape.from_text, path)
         if is_dataclass(shape):
             return self._struct(node, shape, path)
         if origin is Literal:
-            return self._scalar(node, lambda text: _one_of(text, get_args(shape)), path)
-        return self._scalar(node, _SCALARS[shape], path)
+            return self._scalar(node, shape, lambda text: _one_of(text, get_args(shape)), path)
+        return self._scalar(node, shape, _SCALARS[shape], path)
 
-    def _scalar(self, node: yaml.Node, parse: Callable[[str], Any], path: tuple[str | int, ...]) -> Any:
+    def _scalar(self, node: yaml.Node, shape: Any, parse: Callable[[str], Any], path: Path) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             self.fault(path, "a plain value is wanted here, not a list or a map")
-            return None
+            return neutral(shape)
         try:
             return parse(node.value)
         except ValueError as error:
             self.fault(path, str(error))
-            return None
+            return neutral(shape)
 
-    def _list(self, node: yaml.Node, shapes: tuple[Any, ...], path: tuple[str | int, ...]) -> Any:
+    def _list(self, node: yaml.Node, shapes: tuple[Any, ...], path: Path) -> Any:
         if not isinstance(node, yaml.SequenceNode):
             self.fault(path, "a list is wanted here: lines that begin with `- `, or [a, b]")
-            return ()
+            return neutral(tuple[shapes])  # type: ignore[valid-type]
         items = node.value
         if len(shapes) == 2 and shapes[1] is Ellipsis:
             return tuple(self.read(item, shapes[0], (*path, at)) for at, item in enumerate(items))
         if len(items) != len(shapes):
             self.fault(path, f"a list of {len(shapes)} is wanted, not of {len(items)}")
-            return ()
+            return neutral(tuple[shapes])  # type: ignore[valid-type]
         return tuple(
             self.read(item, shape, (*path, at))
             for at, (item, shape) in enumerate(zip(items, shapes, strict=True))
         )
 
-    def _map(self, node: yaml.Node, shapes: tuple[Any, ...], path: tuple[str | int, ...]) -> Any:
+    def _map(self, node: yaml.Node, shapes: tuple[Any, ...], path: Path) -> Any:
         found = {}
         for key, value in self._pairs(node, path):
             try:
@@ -188,9 +206,9 @@ class _Reader:
             found[name] = self.read(value, shapes[1], (*path, key))
         return found
 
-    def _struct(self, node: yaml.Node, shape: Any, path: tuple[str | int, ...]) -> Any:
+    def _struct(self, node: yaml.Node, shape: Any, path: Path) -> Any:
         hints = get_type_hints(shape)
-        known = {field.name.rstrip("_"): field for field in fields(shape) if field.init}
+        known = {field.name.rstrip("_"): field for field in fields(shape)}
         given: dict[str, Any] = {}
         for key, value in self._pairs(node, path):
             field = known.get(key)
@@ -199,16 +217,16 @@ class _Reader:
                 self.fault((*path, key), f"no such field; there are {', '.join(sorted(known))}")
             else:
                 given[field.name] = self.read(value, hints[field.name], (*path, key))
-        missing = [
-            name
-            for name, field in known.items()
-            if field.name not in given and field.default is MISSING and field.default_factory is MISSING
-        ]
-        for name in missing:
-            self.fault(path, f"`{name}` is missing")
-        return None if missing else shape(**given)
+        is_map = isinstance(node, yaml.MappingNode)
+        for name, field in known.items():
+            if field.name not in given and _is_needed(field):
+                given[field.name] = neutral(hints[field.name])
+                self.places.unread.add((*path, name))
+                if is_map:
+                    self.faults.append(self.places.fault(path, f"`{name}` is missing"))
+        return shape(**given)
 
-    def _pairs(self, node: yaml.Node, path: tuple[str | int, ...]) -> list[tuple[str, yaml.Node]]:
+    def _pairs(self, node: yaml.Node, path: Path) -> list[tuple[str, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):
             self.fault(path, "a map is wanted here: lines of `name: value`")
             return []
@@ -224,6 +242,28 @@ class _Reader:
             seen.add(key.value)
             pairs.append((key.value, value))
         return pairs
+
+
+def _is_needed(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def neutral(shape: Any) -> Any:
+    """Return a value of a shape that stands for one that could not be read."""
+    origin = get_origin(shape)
+    if origin in (Union, types.UnionType):
+        return None
+    if origin is Literal:
+        return get_args(shape)[0]
+    if origin is tuple:
+        parts = get_args(shape)
+        return () if len(parts) == 2 and parts[1] is Ellipsis else tuple(map(neutral, parts))
+    if origin in (dict, Mapping):
+        return {}
+    if is_dataclass(shape):
+        hints = get_type_hints(shape)
+        return shape(**{one.name: neutral(hints[one.name]) for one in fields(shape) if _is_needed(one)})  # type: ignore[operator]
+    return {str: "", int: 0, bool: False, date: date.min, Fraction: Fraction(0)}[shape]
 
 
 def parse_number(text: str) -> Fraction:
