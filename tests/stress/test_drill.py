@@ -79,6 +79,15 @@ def test_half_a_run_asks_for_half_and_a_slow_run_fails_on_the_day_it_runs_out(st
     assert bob.payments == (*((day, 5_000) for day in range(7)), (7, 714))
 
 
+def test_of_a_claim_with_a_run_off_so_much_is_asked_along_the_path(street):
+    document = {"targets": ["alder-bank"], "withdraw": ["50%", "50%"], "run_off": {ALDER: "30%"}}
+    outcome = street.drill(document)
+    assert paid(outcome)[ALDER, "alice"] == (6_000, 6_000)
+    alice = next(one for one in outcome.claims if one.claim == ALDER and one.holder == "alice")
+    assert alice.payments == ((0, 3_000), (1, 3_000))
+    assert paid(street.drill(document | {"run_off": {ALDER: "0%"}})).get((ALDER, "alice")) is None
+
+
 def test_only_those_who_run_are_paid(street):
     street.deposit("alder", "bob", 50_000)
     outcome = street.drill({"targets": ["alder-bank"], "withdraw": "100%", "runners": ["alice"]})

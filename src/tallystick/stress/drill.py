@@ -209,7 +209,8 @@ class Drill:
             return
         before, after = sum(path[:day]), sum(path[: day + 1])
         for claim, holder, units in self._start:
-            wanted = units * after // PPM - units * before // PPM
+            runs = units * self.scenario.run_off_ppm.get(claim, PPM) // PPM
+            wanted = runs * after // PPM - runs * before // PPM
             if wanted:
                 self.tills.ask(claim, holder, wanted)
 

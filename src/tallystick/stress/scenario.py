@@ -1,6 +1,7 @@
 """Scenarios: what a drill supposes, as a document, checked so that every error is told at once.
 
     {"targets": ["alder-bank"], "withdraw": ["40%", "30%", "30%"], "horizon_days": 30,
+     "run_off": {"insured@alder": "5%"},
      "runners": ["alice", "bob"], "cash": {"EUR": "reserve@cb"},
      "shocks": [{"day": 2, "asset": "gold@vault", "change": "-30%"}],
      "calls": [{"day": 1, "account": "feed", "contract": "price-feed", "method": "report", "arguments": {}}],
@@ -9,7 +10,8 @@
 
 Only `targets` and `withdraw` are needed. Percentages are whole numbers or decimals with a `%`, kept as parts
 per million; amounts are whole minor units in strings. `withdraw` is a path: for each day the part of what a
-holder had at the start. A scenario has one canonical form, and its hash is part of a result's hash.
+holder had at the start; `run_off` of a claim is the part of a holding that the path is of, all of it where
+none is given, as the Basel tables have one for each kind of deposit. A scenario has one canonical form, and its hash is part of a result's hash.
 
 Refused: defaults that guess behaviour (a "typical" run, an implied haircut). Whoever reads a result reads
 what was supposed.
@@ -82,7 +84,8 @@ class Lender:
 class Scenario:
     """What is supposed. No targets means every institution but central banks; no runners, everybody.
 
-    `withdraw_ppm[d]` is the part of its holding at the start that each runner asks for on day d. `help_units`
+    `withdraw_ppm[d]` is the part of its holding at the start that each runner asks for on day d, times the
+    claim's `run_off_ppm` if it has one. `help_units`
     of an institution's cash asset are given to it on day 0 by whoever issues that asset: what a rescue tries.
     """
 
@@ -90,6 +93,7 @@ class Scenario:
     withdraw_ppm: tuple[int, ...]
     runners: tuple[str, ...] = ()
     horizon_days: int = 30
+    run_off_ppm: Mapping[str, int] = field(default_factory=dict)
     cash: Mapping[str, str] = field(default_factory=dict)
     shocks: tuple[Shock, ...] = ()
     calls: tuple[ScriptedCall, ...] = ()
@@ -134,6 +138,7 @@ _FIELDS: Final = frozenset(
         "withdraw",
         "runners",
         "horizon_days",
+        "run_off",
         "cash",
         "shocks",
         "calls",
@@ -159,6 +164,10 @@ def read_scenario(document: Any) -> Scenario:
         if document.get("runners", "everybody") == "everybody"
         else reader.names("runners", document.get("runners")),
         horizon_days=horizon,
+        run_off_ppm={
+            claim: reader.percentage(f"run_off.{claim}", part, least=0, most=PPM)
+            for claim, part in reader.strings("run_off", document.get("run_off", {})).items()
+        },
         cash=reader.strings("cash", document.get("cash", {})),
         shocks=tuple(reader.each("shocks", document.get("shocks", []), reader.shock(horizon))),
         calls=tuple(reader.each("calls", document.get("calls", []), reader.call(horizon))),
@@ -194,6 +203,8 @@ def check_scenario(scenario: Scenario, books: Books) -> None:
         known("targets", name, books.institution)
     for name in scenario.runners:
         account("runners", name)
+    for claim in scenario.run_off_ppm:
+        known("run_off", claim, books.asset)
     for unit, asset in scenario.cash.items():
         known(f"cash.{unit}", asset, books.asset)
     for number, shock in enumerate(scenario.shocks):
