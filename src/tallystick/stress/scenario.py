@@ -10,8 +10,9 @@
 
 Only `targets` and `withdraw` are needed. Percentages are whole numbers or decimals with a `%`, kept as parts
 per million; amounts are whole minor units in strings. `withdraw` is a path: for each day the part of what a
-holder had at the start; `run_off` of a claim is the part of a holding that the path is of, all of it where
-none is given, as the Basel tables have one for each kind of deposit. A scenario has one canonical form, and its hash is part of a result's hash.
+holder had at the start. `run_off` of a claim is the part of a holding that the path is of, all of it where
+none is given: the Basel tables have one for each kind of deposit. A scenario has one canonical form, and its
+hash is part of a result's hash.
 
 Refused: defaults that guess behaviour (a "typical" run, an implied haircut). Whoever reads a result reads
 what was supposed.
@@ -203,12 +204,11 @@ def check_scenario(scenario: Scenario, books: Books) -> None:
         known("targets", name, books.institution)
     for name in scenario.runners:
         account("runners", name)
-    for claim in scenario.run_off_ppm:
-        known("run_off", claim, books.asset)
-    for unit, asset in scenario.cash.items():
-        known(f"cash.{unit}", asset, books.asset)
-    for number, shock in enumerate(scenario.shocks):
-        known(f"shocks[{number}].asset", shock.asset, books.asset)
+    assets = [("run_off", claim) for claim in scenario.run_off_ppm]
+    assets += [(f"cash.{unit}", asset) for unit, asset in scenario.cash.items()]
+    assets += [(f"shocks[{number}].asset", shock.asset) for number, shock in enumerate(scenario.shocks)]
+    for where, asset in assets:
+        known(where, asset, books.asset)
     for number, call in enumerate(scenario.calls):
         account(f"calls[{number}].account", call.account)
         known(f"calls[{number}].contract", call.contract, books.instance)
