@@ -11,6 +11,7 @@ from tallystick.contracts.concentrated_liquidity_pool import ConcentratedLiquidi
 from tallystick.contracts.constant_product_pool import ConstantProductPool
 from tallystick.contracts.custodied_coin import CustodiedCoin
 from tallystick.contracts.custody import Custody
+from tallystick.contracts.distribution import Distribution
 from tallystick.contracts.dutch_liquidation import DutchLiquidation
 from tallystick.contracts.escrow import Escrow, SwapSettlement
 from tallystick.contracts.flash_loan import FlashLoan
@@ -49,6 +50,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     Vault(),
     Streams(),
     SwapSettlement(),
+    Distribution(),
 )
 
 KINDS: Final = Kinds(

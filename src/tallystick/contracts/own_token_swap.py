@@ -18,7 +18,7 @@ reward pool in later versions; here, as in the earlier ones, the spread is never
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, isqrt, mul_div_down, mul_div_up
+from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, isqrt, mul_div_down, mul_div_up
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -32,7 +32,7 @@ from tallystick.ledger.contract import (
 from tallystick.ledger.pools import Price
 from tallystick.ledger.prices import OraclePrice
 from tallystick.ledger.records import Terms
-from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
 WARNING = (
@@ -387,10 +387,7 @@ class OwnTokenSwap(Contract):
 
     def _quote(self, ctx: CallContext, pool: Pool, units_in: int, *, redeems: bool) -> Quote:
         """Return what `units_in` would give; its values are times DELTA_ONE."""
-        if units_in <= 0:
-            raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units_in)[:48])
-        if units_in >= UNITS_LIMIT:
-            raise Rejection(Code.AMOUNT_TOO_LARGE, limit=str(UNITS_LIMIT - 1))
+        check_units(units_in)
         told = self._told(ctx)
         value_in = units_in * DELTA_ONE
         if not redeems:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, mul_div_down
+from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -132,7 +132,7 @@ class Rewards(Contract):
     @method
     def stake(self, ctx: CallContext, units: int) -> int:
         """Take `units` of the stake asset from the caller; return what it has staked now."""
-        _check_positive(units)
+        check_units(units)
         self._settle(ctx, ctx.caller)
         staked: int = (ctx.get("stake", ctx.caller) or 0) + units
         self._put_stake(ctx, staked, change=units)
@@ -143,7 +143,7 @@ class Rewards(Contract):
     @method
     def withdraw(self, ctx: CallContext, units: int) -> int:
         """Pay `units` of its stake back to the caller; return what it has staked now."""
-        _check_positive(units)
+        check_units(units)
         self._settle(ctx, ctx.caller)
         return self._withdraw(ctx, units)
 
@@ -204,7 +204,7 @@ class Rewards(Contract):
         if ctx.caller != reward.distributor:
             raise Rejection(Refusal.NOT_THE_DISTRIBUTOR, caller=ctx.caller, distributor=reward.distributor)
         if units:
-            _check_positive(units)
+            check_units(units)
         now = self._clock(ctx)
         stream = self._released(ctx, ctx.get("stream", asset), now)
         if ctx.params.carry:
@@ -382,10 +382,3 @@ def _released_exactly(stream: Stream, now: int, staked: int) -> Stream:
         left=stream.left - released,
         spare=spare,
     )
-
-
-def _check_positive(units: int) -> None:
-    if units <= 0:
-        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units)[:48])
-    if units >= UNITS_LIMIT:
-        raise Rejection(Code.AMOUNT_TOO_LARGE, limit=str(UNITS_LIMIT - 1))

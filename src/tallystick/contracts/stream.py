@@ -16,7 +16,7 @@ down), and Sablier Flow (refund and void); the buffer as in Superfluid's constan
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, mul_div_down, mul_div_up
+from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down, mul_div_up
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -226,7 +226,7 @@ class Streams(Contract):
             raise Rejection(Refusal.SCHEDULE_INVALID, reason=reason)
         rate = Rate(pace.units, pace.seconds, ctx.time)
         least = buffer_units(rate, ctx.params.buffer_seconds)
-        if _positive(units) < least:
+        if check_units(units) < least:
             raise Rejection(Refusal.BUFFER_MISSING, units=str(units), least=str(least))
         return self._begin(
             ctx, Stream(sender=ctx.caller, recipient=recipient, asset=asset, units=units, rate=rate)
@@ -254,7 +254,7 @@ class Streams(Contract):
         """Add `units` to a flow that has not run dry, as anybody; return when it now does."""
         row, _ = self._flow(ctx, stream)
         self._check_running(ctx, stream, row)
-        ctx.put("stream", stream, value=replace(row, units=row.units + _positive(units)))
+        ctx.put("stream", stream, value=replace(row, units=row.units + check_units(units)))
         ctx.take(row.asset, units)
         ctx.emit("topped_up", stream=stream, by=ctx.caller, units=units)
         return self._ends(replace(row, units=row.units + units))
@@ -267,7 +267,7 @@ class Streams(Contract):
         row = self._row(ctx, stream)
         self._check_recipient(ctx, stream, row)
         available = self._streamed(ctx, row) - row.withdrawn
-        if _positive(units) > available:
+        if check_units(units) > available:
             raise Rejection(
                 Refusal.STREAMED_EXCEEDED, stream=stream, asked=str(units), available=str(available)
             )
@@ -289,7 +289,7 @@ class Streams(Contract):
             raise Rejection(Refusal.NOT_CANCELABLE, stream=stream)
         available = self._refundable(ctx, row)
         wrong = units != available if row.schedule is not None else units > available
-        if _positive(units) and wrong:
+        if check_units(units) and wrong:
             raise Rejection(
                 Refusal.STREAMED_EXCEEDED, stream=stream, asked=str(units), available=str(available)
             )
@@ -504,11 +504,3 @@ def _fault(schedule: Schedule) -> str | None:
     if times[0] <= 0 or times[-1] >= TIME_LIMIT or sorted(set(times)) != times:
         return "start, cliff and the ends of the pieces follow each other"
     return None
-
-
-def _positive(units: int) -> int:
-    if units <= 0:
-        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units)[:48])
-    if units >= UNITS_LIMIT:
-        raise Rejection(Code.AMOUNT_TOO_LARGE, limit=str(UNITS_LIMIT - 1))
-    return units

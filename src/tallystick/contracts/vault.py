@@ -22,7 +22,7 @@ Source: ERC-4626, ERC-7540 and ERC-7887; openzeppelin-contracts at fddac90, solm
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, mul_div_down, mul_div_up
+from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down, mul_div_up
 from tallystick.ledger.contract import (
     Backing,
     Contract,
@@ -198,7 +198,7 @@ class Vault(Contract):
     def deposit(self, ctx: CallContext, units: int, least_shares: int = 0) -> int:
         """Take exactly `units` and mint the shares that they are worth; return the shares."""
         vault = self._at_once(ctx, waits=ctx.params.deposits_wait)
-        shares = self._shares(ctx, vault, _positive(units))
+        shares = self._shares(ctx, vault, check_units(units))
         self._check_least(ctx, self._share(ctx), shares, least_shares)
         return self._come(ctx, vault, units, shares)
 
@@ -206,7 +206,7 @@ class Vault(Contract):
     def mint(self, ctx: CallContext, shares: int, most_units: int) -> int:
         """Mint exactly `shares` for the units that they cost; return the units."""
         vault = self._at_once(ctx, waits=ctx.params.deposits_wait)
-        units = self._units(ctx, vault, _positive(shares), up=True)
+        units = self._units(ctx, vault, check_units(shares), up=True)
         self._check_most(ctx.params.asset, units, most_units)
         self._come(ctx, vault, units, shares)
         return units
@@ -215,7 +215,7 @@ class Vault(Contract):
     def withdraw(self, ctx: CallContext, units: int, most_shares: int) -> int:
         """Pay exactly `units` for the shares that they cost; return the shares."""
         vault = self._at_once(ctx, waits=ctx.params.redemptions_wait)
-        shares = self._shares(ctx, vault, _positive(units), up=True)
+        shares = self._shares(ctx, vault, check_units(units), up=True)
         self._check_most(self._share(ctx), shares, most_shares)
         self._go(ctx, vault, units, shares)
         return shares
@@ -224,7 +224,7 @@ class Vault(Contract):
     def redeem(self, ctx: CallContext, shares: int, least_units: int = 0) -> int:
         """Burn exactly `shares` and pay what they are worth; return the units."""
         vault = self._at_once(ctx, waits=ctx.params.redemptions_wait)
-        units = self._units(ctx, vault, _positive(shares))
+        units = self._units(ctx, vault, check_units(shares))
         self._check_least(ctx, ctx.params.asset, units, least_units)
         self._go(ctx, vault, units, shares)
         return units
@@ -259,7 +259,7 @@ class Vault(Contract):
     def donate(self, ctx: CallContext, units: int) -> int:
         """Take `units` for the benefit of all holders; return the new total."""
         vault = self._vault(ctx)
-        total = vault.total + _positive(units)
+        total = vault.total + check_units(units)
         ctx.put("vault", value=replace(vault, total=total))
         ctx.take(ctx.params.asset, units)
         ctx.emit("donated", by=ctx.caller, units=units, total=total)
@@ -283,7 +283,7 @@ class Vault(Contract):
         """Take `units`, to become shares when the window closes; return the window's number."""
         if not ctx.params.deposits_wait:
             raise Rejection(Refusal.WAITS_NOT)
-        window = self._join(ctx, Request(deposit=_positive(units)))
+        window = self._join(ctx, Request(deposit=check_units(units)))
         ctx.take(ctx.params.asset, units)
         return window
 
@@ -292,7 +292,7 @@ class Vault(Contract):
         """Take `shares`, to become units when the window closes; return the window's number."""
         if not ctx.params.redemptions_wait:
             raise Rejection(Refusal.WAITS_NOT)
-        window = self._join(ctx, Request(redemption=_positive(shares)))
+        window = self._join(ctx, Request(redemption=check_units(shares)))
         ctx.burn(self._share(ctx), shares)
         ctx.mint(f"{ctx.this}/{REDEEMING}", self._share(ctx), shares)
         return window
@@ -300,13 +300,13 @@ class Vault(Contract):
     @method
     def cancel_deposit(self, ctx: CallContext, window: int, units: int) -> None:
         """Pay `units` of a pending request to deposit back."""
-        self._leave(ctx, window, Request(deposit=_positive(units)))
+        self._leave(ctx, window, Request(deposit=check_units(units)))
         ctx.pay(ctx.caller, ctx.params.asset, units)
 
     @method
     def cancel_redemption(self, ctx: CallContext, window: int, shares: int) -> None:
         """Give `shares` of a pending request to redeem back."""
-        self._leave(ctx, window, Request(redemption=_positive(shares)))
+        self._leave(ctx, window, Request(redemption=check_units(shares)))
         ctx.pay(ctx.caller, self._share(ctx), shares, source=f"{ctx.this}/{REDEEMING}")
 
     @method
@@ -490,22 +490,22 @@ class Vault(Contract):
     @view
     def quote_deposit(self, ctx: CallContext, units: int) -> int:
         """Return the shares that a deposit of `units` is worth now."""
-        return self._shares(ctx, ctx.get("vault"), _positive(units))
+        return self._shares(ctx, ctx.get("vault"), check_units(units))
 
     @view
     def quote_mint(self, ctx: CallContext, shares: int) -> int:
         """Return the units that minting `shares` costs now."""
-        return self._units(ctx, ctx.get("vault"), _positive(shares), up=True)
+        return self._units(ctx, ctx.get("vault"), check_units(shares), up=True)
 
     @view
     def quote_withdraw(self, ctx: CallContext, units: int) -> int:
         """Return the shares that withdrawing `units` costs now."""
-        return self._shares(ctx, ctx.get("vault"), _positive(units), up=True)
+        return self._shares(ctx, ctx.get("vault"), check_units(units), up=True)
 
     @view
     def quote_redeem(self, ctx: CallContext, shares: int) -> int:
         """Return the units that `shares` are worth now."""
-        return self._units(ctx, ctx.get("vault"), _positive(shares))
+        return self._units(ctx, ctx.get("vault"), check_units(shares))
 
     @view
     def position(self, ctx: CallContext, account: str) -> Worth:
@@ -619,11 +619,3 @@ class Vault(Contract):
     def _check_most(self, asset: str, units: int, most: int) -> None:
         if units > most:
             raise Rejection(Refusal.LIMIT_MISSED, asset=asset, units=str(units), most=str(most))
-
-
-def _positive(units: int) -> int:
-    if units <= 0:
-        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=str(units)[:48])
-    if units >= UNITS_LIMIT:
-        raise Rejection(Code.AMOUNT_TOO_LARGE, limit=str(UNITS_LIMIT - 1))
-    return units
