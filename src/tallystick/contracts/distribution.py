@@ -18,7 +18,7 @@ instead of assigned, so that no seat goes to whoever comes first.
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down
+from tallystick.ledger.amounts import MICROSECONDS, check_units, mul_div_down
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -32,7 +32,7 @@ from tallystick.ledger.contract import (
     view,
 )
 from tallystick.ledger.names import check_name, check_reference
-from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
 PPM = 1_000_000

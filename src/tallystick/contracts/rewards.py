@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down
+from tallystick.ledger.amounts import MICROSECONDS, check_units, mul_div_down
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -33,7 +33,7 @@ from tallystick.ledger.contract import (
     replace,
     view,
 )
-from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
 ONE = 10**18

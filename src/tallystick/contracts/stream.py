@@ -29,7 +29,7 @@ from tallystick.ledger.contract import (
     replace,
     view,
 )
-from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
 FRACTION_ONE = 10**18

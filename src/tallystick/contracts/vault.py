@@ -36,7 +36,7 @@ from tallystick.ledger.contract import (
     view,
 )
 from tallystick.ledger.pools import Price
-from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
 SHARE_CODE = "share"
