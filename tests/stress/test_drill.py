@@ -261,6 +261,15 @@ def test_a_lender_of_last_resort_lends_against_collateral_less_its_haircut_or_no
     assert lent.failures == ()
     dear = street.drill(everybody_withdraws("alder-bank", lender_of_last_resort=Lender("cb", 200_080)))
     assert (dear.loans[0].units, dear.failures[0].due - dear.failures[0].paid) == (9_999, 1)
+    slow = street.drill(
+        everybody_withdraws("alder-bank", per_day="10%", lender_of_last_resort=Lender("cb", 200_000))
+    )
+    # 6,000 a day: the ninth and tenth need 4,000 and 6,000, each with as much collateral as it takes.
+    assert [(one.day, one.units, one.collateral_units) for one in slow.loans] == [
+        (8, 4_000, 5_000),
+        (9, 6_000, 7_500),
+    ]
+    assert slow.failures == ()
     bounded = Lender("cb", 0, limit_units=400)
     assert (
         street.drill(everybody_withdraws("alder-bank", lender_of_last_resort=bounded)).loans[0].units == 400

@@ -18,7 +18,7 @@ import msgspec
 from tallystick.institutions.books import Books
 from tallystick.institutions.prices import Missing, Price, Prices
 from tallystick.ledger import transactions as tx
-from tallystick.ledger.amounts import mul_div_down
+from tallystick.ledger.amounts import mul_div_down, mul_div_up
 from tallystick.ledger.contract import to_wire
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.rejections import Rejection
@@ -296,11 +296,16 @@ class Raiser:
                     continue
                 if ("borrow", account, asset) in self._tried:
                     continue
-                self._tried.add(("borrow", account, asset))
-                lent = min(short, self._lendable(asset, units, cash, lender))
-                if lent > 0 and self._lend(institution, account, asset, units, cash=cash, lent=lent):
+                lendable = self._lendable(asset, units, cash, lender)
+                lent = min(short, lendable)
+                # No more collateral than the loan needs: the rest is for the next day's.
+                pledged = mul_div_up(units, lent, lendable) if lendable else units
+                if pledged == units:
+                    self._tried.add(("borrow", account, asset))
+                if lent > 0 and self._lend(institution, account, asset, pledged, cash=cash, lent=lent):
                     self._lent += lent
                     return True
+                self._tried.add(("borrow", account, asset))
         return False
 
     def _lendable(self, asset: str, units: int, cash: str, lender: Lender) -> int:

@@ -120,6 +120,28 @@ class OwnToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the holdings of an asset fetch: `value` at the market, `free` of it to be sold for `fetched`.
+
+    `kind` is its class, or why it fetches nothing: `own_or_related`, `encumbered`. `matched` of it covers
+    what is owed in kind.
+    """
+
+    asset: str
+    kind: str
+    value: int
+    free: int
+    fetched: int
+    days: int
+    level: Level
+    matched: int = 0
+
+    def as_sold(self) -> tuple[str, int, Level]:
+        """Return its kind, in how many days it is money, and its level."""
+        return self.kind, self.days, self.level
+
+
+@dataclass(frozen=True, slots=True)
 class CurvePoint:
     """When `withdrawn_ppm` of what may run is asked for: the share paid at once, and within 30 days."""
 
@@ -149,6 +171,7 @@ class Reading:
     in_stress: int
     """What is money within 30 days."""
     own_tokens: tuple[OwnToken, ...]
+    fetches: tuple[Fetched, ...] = ()
     missing: tuple[str, ...] = ()
 
     @property
@@ -306,6 +329,7 @@ def read_institution(
         at_once=counted.within(1),
         in_stress=counted.within(STRESS_DAYS),
         own_tokens=_own_tokens(_own_parts(books, at_market, market)["token"], tags),
+        fetches=tuple(counted.found[asset] for asset in sorted(counted.found)),
         missing=tuple(one.asset for one in at_market.missing),
     )
 
@@ -341,20 +365,51 @@ class _Counted:
         self.fetched = 0
         self.levels: dict[Level, int] = {"1": 0, "2a": 0, "2b": 0, "": 0}
         self.by_days: dict[int, int] = {}
+        self.found: dict[str, Fetched] = {}
         self.owed_in_kind = {thing: owed for thing, (_, owed) in of.by_currency().items() if thing != of.unit}
 
     def add(self, row: AssetRow) -> None:
         """Count a row; what cannot leave now, or is owed by itself or a related party, fetches nothing."""
         for part in row.parts:
-            if part.standing != "third_party" or not part.value or row.free_units < row.units:
+            kind = ""
+            if part.standing != "third_party":
+                kind = "own_or_related"
+            elif row.free_units < row.units:
+                kind = "encumbered"
+            if kind or not part.value:
+                self._note(Fetched(part.asset, kind or "worthless", part.value or 0, 0, 0, 0, ""))
                 continue
-            value = part.value - self._match(part)
+            matched = self._match(part)
+            value = part.value - matched
+            kind = self.tags.assets.get(part.asset, "unspecified")
             fetch = FETCHES[self.tags.assets.get(part.asset, "unspecified")]
             share = mul_div_down(value, fetch.share_ppm, PPM)
             if part.asset in self.tags.turnover and fetch.level == "2b" and not fetch.share_ppm:
                 takes = mul_div_down(self.tags.turnover[part.asset], THIN_TURNOVER_PPM * STRESS_DAYS, PPM)
                 share = min(value, takes)
             self._count(share, fetch.level, fetch.days)
+            done = Fetched(
+                part.asset, kind, part.value, part.value, share, fetch.days, fetch.level, matched
+            )
+            self._note(done)
+
+    def _note(self, one: Fetched) -> None:
+        """Add to what is known of an asset; the free part of it says what kind it is."""
+        before = self.found.get(one.asset)
+        if before is None:
+            self.found[one.asset] = one
+            return
+        kind, days, level = (one.kind, one.days, one.level) if one.free else before.as_sold()
+        self.found[one.asset] = Fetched(
+            one.asset,
+            kind,
+            before.value + one.value,
+            before.free + one.free,
+            before.fetched + one.fetched,
+            days,
+            level,
+            before.matched + one.matched,
+        )
 
     def _match(self, part: Part) -> int:
         """Match a part with what is owed in kind, count it in full, and return what was matched."""
