@@ -37,6 +37,8 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "redeem": "Ask an obligor to pay a claim, and settle what was asked.",
         "contract": "Deploy, call and read contracts.",
         "pool": "Trade on pools, and provide them with liquidity.",
+        "lend": "Lend, borrow against collateral, repay and liquidate.",
+        "oracle": "Read prices, with who says them, and report one.",
         "advance": "Run what has fallen due.",
         "import": "Settle a file of payments, each line once.",
     },

@@ -5,11 +5,11 @@ slippage. A trade that nobody could have made better is refused by the ledger, n
 price has moved further. The same calls can be made by hand with `tallystick contract call`.
 """
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.asking import asker
 from tallystick.cli.changes import changing, parse_amounts, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
@@ -59,7 +59,7 @@ def list_(session: Session) -> None:
 def show(session: Session, pool: str) -> None:
     """Show a pool's prices before fees, how deep it is, what it holds and how much was traded."""
     with session.reading() as ledger:
-        found, ask = _pool(ledger, pool), _asker(ledger)
+        found, ask = _pool(ledger, pool), asker(ledger)
         pairs = [(one, other) for one in found.assets for other in found.assets if one != other]
         document: dict[str, Any] = {
             "pool": pool,
@@ -135,7 +135,7 @@ def quote(
     with session.reading() as ledger:
         asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
         document, lines = _quote_told(ledger, asked, parse_bps(slippage))
-        trust, told = _trust_told(asset_out, look_through(_asker(ledger), ledger.asset, asset_out))
+        trust, told = _trust_told(asset_out, look_through(asker(ledger), ledger.asset, asset_out))
     session.show({"pool": pool} | document | trust, *lines, *told)
 
 
@@ -172,7 +172,7 @@ def position(session: Session, pool: str, account: str) -> None:
                 "worth": ", ".join(_told(ledger, asset, many) for asset, many in one.units.items()),
                 "of_which_fees": ", ".join(_told(ledger, asset, many) for asset, many in one.fees.items()),
             }
-            for one in holdings(_asker(ledger), found, account)
+            for one in holdings(asker(ledger), found, account)
         ]
     columns = [("worth", "worth")]
     if found.kind == "concentrated_liquidity_pool":
@@ -262,7 +262,7 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
         ledger.need_asset(asset)
         units = int(units_of(ledger, asset, amount, minor=minor))
         pools = {pool.name: pool.assets for pool in _pools(ledger)}
-        found = quote_loan(_asker(ledger), pools, asset=asset, units=units)
+        found = quote_loan(asker(ledger), pools, asset=asset, units=units)
         fee = found.units_owed - found.units
         lines = [
             f"  {pool} lends {_told(ledger, asset, lent)} for {_told(ledger, asset, owed)}"
@@ -408,7 +408,7 @@ def add(
         if len(units) != len(given):
             raise CommandError("an asset stands twice", hint="add the amounts up")
         action = add_call(
-            _asker(ledger),
+            asker(ledger),
             found,
             account=account,
             units=units,
@@ -438,7 +438,7 @@ def remove(session: Session, pool: str, account: str, *, part: str, ticks: str |
 
     with changing(session) as ledger:
         actions = remove_actions(
-            _asker(ledger),
+            asker(ledger),
             _pool(ledger, pool),
             account=account,
             part_bps=parse_bps(part),
@@ -468,43 +468,23 @@ def _range(
 # ------------------------------------------------------------------------------------------------- asking
 
 
-def _asker(ledger: OpenLedger) -> "Ask":
-    """Return how pools are asked: a view's answer in the types that the view declares."""
-    import msgspec
-
-    # A kind and version never change, and a search asks the same pools many times: over HTTP, each a journey.
-    instances: dict[str, Any] = {}
-
-    def ask(contract: str, view: str, **arguments: Any) -> Any:
-        answer = ledger.view(contract, view, arguments)
-        instance = instances.get(contract)
-        if instance is None:
-            instance = instances[contract] = ledger.get("instance", contract)
-        return msgspec.convert(answer, _answer_type(instance.kind, instance.version, view), strict=False)
-
-    return ask
-
-
-@lru_cache
-def _answer_type(kind: str, version: int, view: str) -> Any:
-    from typing import get_type_hints
-
-    from tallystick.client.arguments import contract_of
-
-    return get_type_hints(contract_of(kind, version).methods[view].function)["return"]
-
-
 def _pools(ledger: OpenLedger) -> "list[Pool]":
     """Return every contract that answers as a pool does."""
     import json
 
+    from tallystick.client.arguments import contract_of
     from tallystick.client.pools import Pool
     from tallystick.client.routing import pools_by_assets
 
-    instances = {key[1]: instance for key, instance in ledger.rows("instance")}
+    # Oracles and lending markets have assets and prices too; a pool quotes trades.
+    instances = {
+        key[1]: instance
+        for key, instance in ledger.rows("instance")
+        if "quote_exact_in" in contract_of(instance.kind, instance.version).methods
+    }
     return [
         Pool(name, instances[name].kind, assets, json.loads(instances[name].parameters))
-        for name, assets in pools_by_assets(_asker(ledger), instances).items()
+        for name, assets in pools_by_assets(asker(ledger), instances).items()
     ]
 
 
@@ -514,7 +494,7 @@ def _pool(ledger: OpenLedger, name: str) -> "Pool":
 
     from tallystick.client.pools import Pool
 
-    assets = tuple(_asker(ledger)(name, "assets"))
+    assets = tuple(asker(ledger)(name, "assets"))
     instance = ledger.get("instance", name)
     return Pool(name, instance.kind, assets, json.loads(instance.parameters))
 
@@ -535,7 +515,7 @@ def _quoted(
     ledger.need_asset(asset_in if exact_out else asset_out)
     units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
     return quote_swap(
-        _asker(ledger), pool, asset_in=asset_in, asset_out=asset_out, units=units, exact_in=not exact_out
+        asker(ledger), pool, asset_in=asset_in, asset_out=asset_out, units=units, exact_in=not exact_out
     )
 
 
@@ -555,7 +535,7 @@ def _routed(
     units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
     pools = {pool.name: pool.assets for pool in _pools(ledger)}
     ends = {"asset_in": asset_in, "asset_out": asset_out}
-    ask = _asker(ledger)
+    ask = asker(ledger)
     if exact_out:
         return quote_exact_out(ask, ledger.asset, pools, units_out=units, hops_max=hops, **ends)
     return quote_exact_in(ask, ledger.asset, pools, units_in=units, hops_max=hops, **ends)
