@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN_COMMAND ?= $(BIN)/tallystick seed demo.tally --force
+RUN_COMMAND ?= $(BIN)/tallystick demo demo.tally --force $(ARGS)
 # Processes for the full test run: one a core.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # The one tool outside requirements.lock, because it writes it.
@@ -19,7 +19,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## install everything into .venv (nothing to do when it is current)
 
-run: setup ## set up, then make, verify and show a demonstration ledger
+run: setup ## set up, then make, verify and serve a demonstration ledger (ARGS="--for 60s" ends it)
 	$(RUN_COMMAND)
 
 test: setup ## run every test but the slow ones (under 15 minutes)

@@ -84,6 +84,18 @@ def test_the_root_help_is_what_the_commands_say_of_themselves():
             assert command.help.startswith(line.rstrip("."))
 
 
+def test_every_command_of_a_ledger_works_by_url_or_says_why_not():
+    def options(command):
+        return {word for parameter in command.params for word in parameter.opts}
+
+    on_a_ledger = {name: command for name, command in all_commands() if "--ledger" in options(command)}
+    without = {name for name, command in on_a_ledger.items() if "--url" not in options(command)}
+    keys = {f"keys {name}" for name in ("new", "list", "add", "export", "rename", "remove", "password")}
+    assert without == {"backup", "serve", *keys}
+    for name in without:
+        assert "It has no --url: " in on_a_ledger[name].help
+
+
 # Three wrong things typed, and more: each names a code, the numbers, a hint, and exits as documented.
 
 

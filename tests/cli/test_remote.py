@@ -5,10 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tallystick.cli.frame import CommandError
+from tallystick.cli.opened import OpenLedger
 from tallystick.cli.remote import RemoteLedger
 from tallystick.client.http import Client
-from tallystick.client.vocabulary import Code, Rejection
+from tallystick.client.questions import state
+from tallystick.client.questions.asking import Listing, NodeRefused
+from tallystick.ledger.rejections import Code, Rejection
+from tallystick.node.ledger_file import LedgerFile
+from tallystick.node.routes.state import WHOLE_KEYS
+from tallystick.node.state_index import LISTED
 from tests.cli.desk import Desk
 from tests.node_service.process import NodeProcess, node
 
@@ -21,12 +26,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     desk("asset issue eur@bank --leg alice:100.00 --leg bob:50.00")
     desk("asset create gold --issuer bank --kind token --decimals 3")
     desk("asset issue gold@bank --leg alice:10.000 --leg bob:10.000")
+    made = desk.json("witness key witness.skey --name example.com/one")
+    desk.witness = made["vkey"]  # type: ignore[attr-defined]
     return desk
 
 
 @pytest.fixture(scope="module")
 def running(desk: Desk) -> Iterator[NodeProcess]:
-    with node(desk.folder / "ledger.tally", checkpoint_seconds=0.05) as running:
+    with node(desk.folder / "ledger.tally", checkpoint_seconds=0.05, witnesses=desk.witness) as running:  # type: ignore[attr-defined]
         yield running
 
 
@@ -195,9 +202,7 @@ def test_payments_are_imported_once(remote):
 def test_proofs_and_the_whole_history_are_verified_by_url(desk, remote, running):
     index = remote.json("pay alice bob 0.25 eur@bank")["receipt"]["index"]
     vkey = desk.vkey()
-    for _ in range(100):
-        if remote.run(f"proof receipt {index} --out of-{index}.proof").exit_code == 0:
-            break
+    remote(f"proof receipt {index} --out of-{index}.proof")
     assert remote.json(f"proof check of-{index}.proof --log-key {vkey}")["entry"] == index
     remote(f"proof balance bob eur@bank --out balance-{index}.proof")
     assert remote.json(f"proof check balance-{index}.proof --log-key {vkey}")["status"] == "proven"
@@ -205,13 +210,98 @@ def test_proofs_and_the_whole_history_are_verified_by_url(desk, remote, running)
     assert (verified["status"], verified["ledger_id"]) == ("verified", desk.json("info")["ledger_id"])
 
 
-def test_what_a_node_does_not_show_is_never_read_off_a_file(running):
-    with Client(running.url) as client:
-        ledger = RemoteLedger(client)
-        assert ledger.get("account", "alice") == client.account("alice")
-        for ask in (lambda: ledger.get("institution", "bank-ag"), lambda: ledger.rows("balance")):
-            with pytest.raises(CommandError, match="does not show"):
+def test_tables_are_the_same_by_url_and_what_is_not_listed_is_refused(desk, running):
+    with LedgerFile.open(desk.folder / "ledger.tally", read_only=True) as file, Client(running.url) as client:
+        here, there = OpenLedger(file), RemoteLedger(client)
+        for table in sorted(LISTED):
+            assert there.rows(table) == here.rows(table), table
+            for key, record in here.rows(table)[:3]:
+                assert there.get(*key) == record
+        assert there.rows("balance", "alice") == here.rows("balance", "alice") != []
+        assert there.rows("timer") == here.rows("timer")
+        for table, parts in WHOLE_KEYS.items():
+            if parts == 0:
+                assert there.get(table) == here.get(table), table
+        assert there.get("account", "nobody") is None
+        for ask in (lambda: there.rows("once"), lambda: there.rows("nonsense")):
+            with pytest.raises(NodeRefused, match=r"not_listed|unknown_table"):
                 ask()
+
+
+def test_a_key_of_other_types_is_refused_and_a_contracts_rows_are_shown(remote, running):
+    remote("contract deploy shown route --account alice")
+    with Client(running.url) as client:
+        for under in (["x"], [1.5], {"a": 1}):
+            with pytest.raises(NodeRefused, match="bad_request"):
+                list(client.each(Listing("/v1/state/timer", dict, {"under": json.dumps(under)})))
+        assert list(client.each(state.rows("shown!"))) == []
+        with pytest.raises(Rejection, match="unknown_contract"):
+            list(client.each(state.rows("nobody!")))
+
+
+BILL = "--notice 1d --policy controlled --lists-by bank --rules-by bank --claw-back-by bank"
+LIFE = """
+account open carol dave guard
+institution found shop-ag --account carol --role dealer
+institution join shop-ag --account dave
+institution declare shop-ag --role dealer --role issuer --related bank-ag
+asset create pass --issuer carol --kind token --decimals 0
+asset issue pass@carol dave 3
+asset create bill --issuer bank --kind claim --decimals 2 --unit EUR --obligor bank-ag --owes EUR BILL
+policy admit bill@bank alice
+policy freeze bill@bank bob
+policy freeze bill@bank bob --undo
+policy change bill@bank --rule posting_max=500
+asset issue bill@bank alice 10.00
+asset claw-back bill@bank alice 1.00 --reason "case 7"
+account guardians carol guard --threshold 1 --delay 1d
+account recover carol --guardian guard --key {did}
+account veto carol
+keys new dave#new
+account rotate dave --key {did}
+mandate grant alice shopping --to bob --cap eur@bank=5.00/1.00 --expires 30d
+mandate revoke alice shopping
+mandate grant alice again --to bob --cap eur@bank=5.00/1.00 --expires 30d
+redeem ask alice 2.00 eur@bank
+hold create alice bob 1.00 eur@bank --until 2d
+"""
+
+
+def test_a_whole_life_by_url_reads_the_same_on_the_file(desk, remote):
+    did = remote.jsonl("keys new spare")[0]["key"]
+    for line in LIFE.strip().splitlines():
+        remote(line.format(did=did).replace("BILL", BILL))
+    lot = remote.jsonl("redeem list alice")[0]["lot"]
+    remote(f"redeem cancel {lot}")
+    remote("redeem ask alice 1.00 eur@bank")
+    lot = remote.jsonl("redeem list alice")[0]["lot"]
+    remote(f"redeem settle {lot} --evidence wire-7")
+    remote("redeem ask alice 1.00 eur@bank")
+    for question in (
+        *("account list", "account show alice", "account show carol", "account show dave"),
+        *("institution list", "asset list", "asset show eur@bank", "asset show bill@bank"),
+        *("mandate list", "mandate list alice", "hold list", "hold list alice", "hold list carol"),
+        *("redeem list", "redeem list alice", "history carol", "balance alice"),
+    ):
+        assert same(desk, remote, question) or question == "hold list carol"
+    remote.refused("hold list nobody", code="unknown_account")
+    assert remote.json("advance") == {"receipts": []}
+    remote("account open erin --out erin.json --unsigned")
+    assert remote.json("sign erin.json")["missing"] == []
+    assert remote.json("submit erin.json")["status"] == "settled"
+
+
+def test_a_witness_cosigns_what_a_node_serves(desk, remote):
+    remote("witness request --out asked")
+    vkey = desk.vkey()
+    line = f"witness cosign asked --key witness.skey --log-key {vkey} --out cosignature"
+    remote(line)
+    remote("witness add cosignature")
+    verify = f"witness verify --witness {desk.witness}"
+    assert remote.json(f"{verify} --log-key {vkey}")["status"] == "cosigned"
+    remote.refused(verify, code="usage", exit_code=2)
+    assert "example.com/one" in remote.json("witness checkpoint")["note"]
+    remote.refused(f"witness add cosignature --witness {desk.witness}", code="usage", exit_code=2)
 
 
 def test_what_is_no_url_is_told(desk):

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time as system_time
@@ -18,13 +19,14 @@ from tallystick.node.faults import (
     JournalLocked,
     NoLogKey,
     NotFound,
+    NotSigned,
     NotYet,
     ReadOnly,
     Stopped,
     WrongLogKey,
 )
 from tallystick.node.ledger_file import LedgerFile, wall_clock
-from tallystick.node.proofs import witness_request
+from tallystick.node.proofs import receipt_proof, witness_request
 from tallystick.node.sequencer import Signed
 from tests.ledger.world import create, signer, uuid7
 from tests.node.economy import (
@@ -422,12 +424,45 @@ def test_witnesses_cosign_the_newest_checkpoint(ledger, desk):
     assert ledger.checkpoint() == note
     head = witness.head(LOG_KEY.name)
     assert head == TreeHead(tree_size=7, root=verify_checkpoint(note, log_key=LOG_KEY.verifier).root)
-    desk.do("alice", transfer("alice", ("eur@bank", "bob", 1)))
+
+
+def test_a_cosignature_that_comes_late_goes_below_the_checkpoint_that_it_is_of(ledger, desk):
+    keys = [
+        SigningKey(name=f"{name}.example", algorithm=Algorithm.COSIGNATURE_V1, seed=sha256(name.encode()))
+        for name in ("prompt", "slow")
+    ]
+    prompt, slow = (Witness(key, logs={LOG_KEY.name: LOG_KEY.verifier}) for key in keys)
+    verifiers = [key.verifier for key in keys]
     ledger.checkpoint()
-    with pytest.raises(NoteError):  # a cosignature of the older checkpoint
-        ledger.add_cosignatures([line], witnesses=[key.verifier])
-    line = witness.add_checkpoint(witness_request(ledger, old_size=7), now_seconds=2)
-    ledger.add_cosignatures([line], witnesses=[key.verifier])
+    asked = witness_request(ledger, old_size=0)
+    desk.do("alice", transfer("alice", ("eur@bank", "bob", 1)))
+    newest = ledger.checkpoint()
+    assert ledger.journal.cosigned() is None
+    with pytest.raises(NotFound, match="no witness"):
+        receipt_proof(ledger, 1, cosigned=True)
+
+    late = slow.add_checkpoint(asked, now_seconds=1)
+    note = ledger.add_cosignatures([late], witnesses=verifiers)
+    assert verify_checkpoint(note, log_key=LOG_KEY.verifier).tree_size == 7
+    assert ledger.checkpoint() == newest
+    assert ledger.journal.cosigned() == (7, note)
+    assert note.decode() in json.loads(receipt_proof(ledger, 1, cosigned=True))["proof"]
+    assert newest.decode() in json.loads(receipt_proof(ledger, 1))["proof"]
+    with pytest.raises(NotSigned):
+        receipt_proof(ledger, 7, cosigned=True)
+
+    line = prompt.add_checkpoint(witness_request(ledger, old_size=0), now_seconds=2)
+    with pytest.raises(NoteError):
+        ledger.add_cosignatures([line], witnesses=verifiers[1:])
+    with pytest.raises(NoteError):
+        ledger.add_cosignatures([line[:-6] + "AAAA" + line[-2:]], witnesses=verifiers)
+    size = ledger.size
+    assert ledger.journal.cosigned() == (7, note)
+    ledger.add_cosignatures([line], witnesses=verifiers)
+    assert ledger.journal.cosigned()[0] == size
+    # What comes later still for the older one does not take the newer one's place.
+    ledger.add_cosignatures([late], witnesses=verifiers)
+    assert ledger.journal.cosigned()[0] == size
 
 
 def test_the_file_is_let_go_when_opening_fails(path):

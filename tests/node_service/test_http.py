@@ -174,6 +174,36 @@ def test_lists_have_cursors_that_skip_and_repeat_nothing(client: httpx.Client) -
     assert names == ["alice", "bank", "bob", "carol", "dave", "operator", "vault"]
 
 
+def pages(client: httpx.Client, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"next": None}
+    while True:
+        page = client.get(path, params=parameters | ({"after": page["next"]} if page["next"] else {})).json()
+        items += page["items"]
+        if page["next"] is None:
+            return items
+
+
+def test_who_has_an_asset_adds_up_to_nothing(client: httpx.Client) -> None:
+    holders = pages(client, f"/v1/assets/{EUR}/holders", limit=2)
+    assert [item["account"] for item in holders] == ["alice", "bank", "bob", "carol", "dave"]
+    assert sum(int(item["units"]) for item in holders) == 0
+    assert next(item for item in holders if item["account"] == "bank")["units"] == "-4000"
+
+
+def test_rows_of_the_state_are_what_the_root_commits_to(client: httpx.Client, desk: Desk) -> None:
+    pay(client, desk)
+    rows = pages(client, "/v1/state/balance", limit=3)
+    assert rows == client.get("/v1/state/balance", params={"limit": 1000}).json()["items"]
+    assert [row["key"] for row in rows] == sorted(row["key"] for row in rows)
+    mine = pages(client, "/v1/state/balance", under='["alice"]', limit=1)
+    assert mine == [row for row in rows if json.loads(row["key"])[0] == "alice"]
+    (row,) = pages(client, "/v1/state/balance", under=f'["alice","{EUR}"]')
+    checkpointed(client, client.get("/v1/ledger").json()["size"] - 1)
+    proof = client.get(f"/v1/accounts/alice/balances/{EUR}/proof").json()
+    assert [proof["key"], proof["value"]] == [["balance", *json.loads(row["key"])], json.loads(row["value"])]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -190,6 +220,25 @@ def test_lists_have_cursors_that_skip_and_repeat_nothing(client: httpx.Client) -
         ("/v1/assets", 200),
         ("/v1/assets/eur@bank", 200),
         ("/v1/assets/no@such", 404),
+        ("/v1/assets/no@such/holders", 404),
+        ("/v1/holds", 200),
+        ("/v1/holds/1.0", 404),
+        ("/v1/accounts/nobody/holds", 404),
+        ("/v1/redemptions", 200),
+        ("/v1/redemptions/1.0", 404),
+        ("/v1/accounts/alice/redemptions", 200),
+        ("/v1/accounts/nobody/redemptions", 404),
+        ("/v1/institutions", 200),
+        ("/v1/institutions/nobody", 404),
+        ("/v1/state/clock", 200),
+        ("/v1/state/once", 400),
+        ("/v1/state/nonsense", 404),
+        ("/v1/state/nobody!", 404),
+        ("/v1/state/timer?under=[%22x%22]", 400),
+        ("/v1/state/balance?under=[", 400),
+        ("/v1/state/balance?after=[5]", 400),
+        ("/v1/witnesses/request?old_size=999999", 404),
+        ("/v1/witnesses/request?old_size=-1", 400),
         ("/v1/contracts", 200),
         ("/v1/contracts/no", 404),
         ("/v1/contracts/no/views/powers", 404),
@@ -249,6 +298,9 @@ def test_the_log_is_served_as_export_writes_it(client: httpx.Client, desk: Desk,
 
 def test_proofs_are_served_once_a_checkpoint_covers_them(client: httpx.Client, desk: Desk) -> None:
     receipt = pay(client, desk)
+    early = client.get(f"/v1/entries/{receipt['index']}/proof")
+    assert early.status_code == 200 or early.json()["error"] == "not_signed"
+    assert (early.headers.get("retry-after") is None) is (early.status_code == 200)
     checkpointed(client, receipt["index"])
     proof = client.get(f"/v1/entries/{receipt['index']}/proof").json()
     assert proof["format"] == "tallystick-receipt-proof-v1"
@@ -263,7 +315,14 @@ def test_a_witness_cosigns_and_a_stranger_does_not(client: httpx.Client, desk: D
     line = WITNESS.signature_line(text, timestamp_seconds=1_800_000_000)
     cosigned = client.post("/v1/witnesses/cosignatures", content=line)
     assert cosigned.status_code == 200, cosigned.text
-    assert line in cosigned.json()["checkpoint"]
+    assert line in cosigned.json()["cosigned"]
+    checkpointed(client, pay(client, desk)["index"])
+    newer = client.get("/v1/witnesses").json()
+    assert line not in newer["checkpoint"]
+    assert line in newer["cosigned"]
+    asked = client.get("/v1/witnesses/request", params={"old_size": 3})
+    assert asked.text.startswith("old 3\n")
+    assert asked.text.endswith(newer["checkpoint"])
     stranger = SigningKey(name="x.example", algorithm=Algorithm.COSIGNATURE_V1, seed=bytes(32))
     refused = client.post(
         "/v1/witnesses/cosignatures", content=stranger.signature_line(text, timestamp_seconds=1)

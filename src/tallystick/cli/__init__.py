@@ -20,7 +20,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
     "Start": {
         "init": "Create a ledger file, its log key and a keyring.",
         "seed": "Create a demonstration ledger with a small economy.",
-        "demo": "Let agents live on a served demonstration ledger.",
+        "demo": "Serve a demonstration ledger with an economy living on it.",
         "info": "Say what a ledger file holds and how far it reaches.",
         "keys": "Make, list and move keys.",
     },

@@ -138,8 +138,7 @@ def balances_of(ledger: OpenLedger, name: str) -> list[dict[str, Any]]:
             "units": str(units),
             "held_units": str(ledger.get("held", name, key[2]) or 0),
         }
-        for key, units in ledger.rows("balance")
-        if key[1] == name
+        for key, units in ledger.rows("balance", name)
     ]
 
 

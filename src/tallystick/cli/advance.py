@@ -19,7 +19,8 @@ tallystick advance --timer 17 --account alice     try a timer again that had fai
 def command(session: Session, *, timer: int | None, account: str | None) -> None:
     """Run what has fallen due: holds that expired, redemptions in default, contracts' own timers.
 
-    Any later batch would do it first; this makes one for the purpose. It needs no key.
+    Any later batch would do it first; this makes one for the purpose. It needs no key. A node runs what falls
+    due by itself, so that with --url there is nothing left to do.
     """
     import msgspec
 
@@ -36,7 +37,7 @@ def command(session: Session, *, timer: int | None, account: str | None) -> None
     if session.dry_run or session.out is not None:
         raise CommandError("this is no transaction", hint="--dry-run and --out go with --timer")
     with session.writing() as ledger:
-        receipts = [decode_receipt(data) for data in ledger.file.advance()]
+        receipts = [decode_receipt(data) for data in ledger.advance()]
         session.show(
             {"receipts": [msgspec.to_builtins(receipt) for receipt in receipts]},
             *(line for receipt in receipts for line in receipt_lines(ledger, receipt, status="ran")),

@@ -212,8 +212,8 @@ def show(session: Session, asset: str) -> None:
     with session.reading() as ledger:
         found = ledger.need_asset(asset)
         outstanding = -ledger.balance(found.issuer, asset)
-        holders = [(key[1], units) for key, units in ledger.rows("balance") if key[2] == asset and units > 0]
-        listed = [(key[2], key[3]) for key, _ in ledger.rows("listing") if key[1] == asset]
+        holders = [account for account, units in ledger.holders(asset) if units > 0]
+        listed = [(key[2], key[3]) for key, _ in ledger.rows("listing", asset)]
         pending = ledger.get("policy_change", asset)
     fields = msgspec.structs.asdict(found)
     document = {

@@ -8,7 +8,12 @@ from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session
 
 
-@make_command("backup", ledger=True, example='tallystick backup "ledger-$(date +%F).tally"')
+@make_command(
+    "backup",
+    ledger=True,
+    file_only="it copies that file; the log of a node is copied by export",
+    example='tallystick backup "ledger-$(date +%F).tally"',
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def command(session: Session, file: Path) -> None:
     """Copy the ledger file; whoever writes it may go on. The keyring and the log key are not in it."""

@@ -10,7 +10,6 @@ from tallystick.cli.session import Session
 @make_command(
     "balance",
     ledger=True,
-    url=True,
     example="""\
 tallystick balance alice
 tallystick balance alice eur@bank --at 2026-11-20T12:00:00Z

@@ -47,7 +47,6 @@ def _instance(ledger: OpenLedger, contract: str) -> Any:
 @make_command(
     "deploy",
     changes=True,
-    url=True,
     example="""\
 tallystick contract deploy deal-1 escrow --account alice --args '{"deadline": "1900000000000000",
     "legs": [{"payer": "alice", "receiver": "bob", "asset": "eur@bank", "units": "500"}]}'""",
@@ -85,7 +84,6 @@ def deploy(
 @make_command(
     "call",
     changes=True,
-    url=True,
     example="""\
 tallystick contract call deal-1 fund --account alice --arg leg=0 --spend eur@bank=5.00
 tallystick contract call pool-1 swap --account bob --spend eur@bank=10 --receive gold@vault=0.1 \\
@@ -172,7 +170,7 @@ def _told_item(item: Any) -> str:
 
 
 @command.add_command
-@make_command("view", ledger=True, url=True, example="tallystick contract view deal-1 status")
+@make_command("view", ledger=True, example="tallystick contract view deal-1 status")
 @click.argument("contract")
 @click.argument("view")
 @ARGS
@@ -185,7 +183,7 @@ def view_(
 
 
 @command.add_command
-@make_command("positions", ledger=True, url=True, example="tallystick contract positions deal-1 alice")
+@make_command("positions", ledger=True, example="tallystick contract positions deal-1 alice")
 @click.argument("contract")
 @click.argument("account")
 def positions(session: Session, contract: str, account: str) -> None:
@@ -194,7 +192,7 @@ def positions(session: Session, contract: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("exits", ledger=True, url=True, example="tallystick contract exits deal-1 alice")
+@make_command("exits", ledger=True, example="tallystick contract exits deal-1 alice")
 @click.argument("contract")
 @click.argument("account")
 def exits(session: Session, contract: str, account: str) -> None:
@@ -203,7 +201,7 @@ def exits(session: Session, contract: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("powers", ledger=True, url=True, example="tallystick contract powers deal-1")
+@make_command("powers", ledger=True, example="tallystick contract powers deal-1")
 @click.argument("contract")
 def powers(session: Session, contract: str) -> None:
     """Show who may do what to others' assets there, within which bound, after which delay."""
@@ -211,7 +209,7 @@ def powers(session: Session, contract: str) -> None:
 
 
 @command.add_command
-@make_command("backing", ledger=True, url=True, example="tallystick contract backing pool-1")
+@make_command("backing", ledger=True, example="tallystick contract backing pool-1")
 @click.argument("contract")
 def backing(session: Session, contract: str) -> None:
     """Show what stands behind a contract's own shares."""
@@ -219,7 +217,7 @@ def backing(session: Session, contract: str) -> None:
 
 
 @command.add_command
-@make_command("dependencies", ledger=True, url=True, example="tallystick contract dependencies deal-1")
+@make_command("dependencies", ledger=True, example="tallystick contract dependencies deal-1")
 @click.argument("contract")
 def dependencies(session: Session, contract: str) -> None:
     """Show on which assets, contracts and oracles a contract leans."""
@@ -227,7 +225,7 @@ def dependencies(session: Session, contract: str) -> None:
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick contract list --json")
+@make_command("list", ledger=True, example="tallystick contract list --json")
 def list_(session: Session) -> None:
     """List the contracts with their kinds."""
     with session.reading() as ledger:

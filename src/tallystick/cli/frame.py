@@ -10,6 +10,7 @@ standard output is JSON whatever happens, an error included, so that a program r
 for people stay on standard error.
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -300,7 +301,7 @@ _CHANGES = (
 
 COMMON: Final = {
     "every command": (_JSON,),
-    "commands on a ledger file": (_LEDGER,),
+    "commands on a ledger": (_LEDGER,),
     "commands that a node answers as well": (_URL,),
     "commands that sign": _KEYS,
     "commands that change the ledger": _CHANGES,
@@ -316,17 +317,19 @@ def make_command(
     keys: bool = False,
     changes: bool = False,
     url: bool = False,
+    file_only: str = "",
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function a command with the common options; it gets a `Session` first, then its own.
 
     `example` stands in its help, one command a line. `changes` is for what changes the ledger: it implies
-    the other two. `url` is for what works against a node as well as on a file.
+    the other two. What works on a ledger works by `--url` as well, unless `file_only` says why not; `url` is
+    for what works on a node alone.
     """
 
     def decorate(function: Callable[..., None]) -> click.Command:
         options = [_JSON]
         options += [_LEDGER] if ledger or changes else []
-        options += [_URL] if url else []
+        options += [_URL] if url or ((ledger or changes) and not file_only) else []
         options += _KEYS if keys or changes else []
         options += _CHANGES if changes else []
         own = [option.name for option in options if option.name]
@@ -339,13 +342,19 @@ def make_command(
 
         made: click.Command = click.command(
             name,
-            help=function.__doc__,
+            help=_help(function.__doc__ or "", file_only),
             epilog="\b\nExamples:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
         )(_with_parameters(run, function))
         made.params += options
         return made
 
     return decorate
+
+
+def _help(text: str, file_only: str) -> str:
+    """Return a command's help; where it has no --url, with the reason."""
+    text = inspect.cleandoc(text)
+    return f"{text}\n\nIt has no --url: {file_only}." if file_only else text
 
 
 def _with_parameters(run: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:

@@ -78,6 +78,7 @@ FAULT_HINTS: Final[Mapping[str, str]] = {
     "journal_corrupt": "keep a copy, run `tallystick verify`, and restore a backup",
     "not_durable": "free the disk, then send the same transaction again: it cannot settle twice",
     "not_yet": "ask for an earlier entry or time; tallystick info says how far the log reaches",
+    "not_signed": "a node signs within a second; on a file, tallystick witness checkpoint makes a checkpoint",
     "before_genesis": "tallystick info says when the ledger began",
     "would_lose": "keep the newer file; restore to another path to compare",
     "not_found": "tallystick history ACCOUNT lists what moved, each with its entry",

@@ -9,7 +9,6 @@ from tallystick.cli.session import Session
 @make_command(
     "history",
     ledger=True,
-    url=True,
     example="""\
 tallystick history alice
 tallystick history alice --asset eur@bank --limit 20 --json

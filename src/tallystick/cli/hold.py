@@ -18,7 +18,6 @@ MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole m
 @make_command(
     "create",
     changes=True,
-    url=True,
     example="""\
 tallystick hold create alice hotel 80.00 eur@bank --until 2d
 tallystick hold create alice hotel --leg eur@bank=80 --leg gold@vault=1 --until 2d --at-expiry capture""",
@@ -81,7 +80,6 @@ def create(
 @make_command(
     "capture",
     changes=True,
-    url=True,
     example="""\
 tallystick hold capture 12.0
 tallystick hold capture 12.0 --leg eur@bank=30 --final""",
@@ -106,7 +104,6 @@ def capture(session: Session, hold: str, *, legs: tuple[str, ...], final: bool, 
 @make_command(
     "release",
     changes=True,
-    url=True,
     example="tallystick hold release 12.0",
 )
 @click.argument("hold")

@@ -24,7 +24,6 @@ command = make_group("import", "Settle a file of payments, each line once.")
     "payments",
     ledger=True,
     keys=True,
-    url=True,
     example="""\
 tallystick import payments pay.csv --asset eur@bank
 tallystick import payments pay.csv --asset eur@bank --columns sender=from,receiver=to,amount=value,ref=id

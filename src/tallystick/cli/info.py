@@ -12,7 +12,6 @@ from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside
 @make_command(
     "info",
     ledger=True,
-    url=True,
     example="""\
 tallystick info
 tallystick info --log-key

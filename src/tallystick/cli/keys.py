@@ -11,6 +11,8 @@ import click
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.session import Session, read_file
 
+APART = "keys stay on your machine, and --ledger only says beside which file they lie"
+
 command = make_group("keys", "Make, list and move keys. They are encrypted at rest under one password.")
 
 
@@ -19,6 +21,7 @@ command = make_group("keys", "Make, list and move keys. They are encrypted at re
     "new",
     ledger=True,
     keys=True,
+    file_only=APART,
     example="""\
 tallystick keys new alice bob
 tallystick keys new alice#laptop --keys my.keys""",
@@ -33,7 +36,7 @@ def new(session: Session, names: tuple[str, ...]) -> None:
 
 
 @command.add_command
-@make_command("list", ledger=True, keys=True, example="tallystick keys list --json")
+@make_command("list", ledger=True, keys=True, file_only=APART, example="tallystick keys list --json")
 def list_(session: Session) -> None:
     """List the keys by name, with their public halves. Asks for no password."""
     from tallystick.client.keyring import list_keys
@@ -51,6 +54,7 @@ def list_(session: Session) -> None:
     "add",
     ledger=True,
     keys=True,
+    file_only=APART,
     example="tallystick keys add alice --seed-file alice.seed",
 )
 @click.argument("name")
@@ -75,7 +79,9 @@ def add(session: Session, name: str, seed_file: Path) -> None:
 
 
 @command.add_command
-@make_command("export", ledger=True, keys=True, example="tallystick keys export alice > alice.seed")
+@make_command(
+    "export", ledger=True, keys=True, file_only=APART, example="tallystick keys export alice > alice.seed"
+)
 @click.argument("name")
 def export(session: Session, name: str) -> None:
     """Write a key's secret to standard output. Whoever has it is the account."""
@@ -85,7 +91,9 @@ def export(session: Session, name: str) -> None:
 
 
 @command.add_command
-@make_command("rename", ledger=True, keys=True, example="tallystick keys rename alice alice#old")
+@make_command(
+    "rename", ledger=True, keys=True, file_only=APART, example="tallystick keys rename alice alice#old"
+)
 @click.argument("name")
 @click.argument("new_name")
 def rename(session: Session, name: str, new_name: str) -> None:
@@ -96,7 +104,9 @@ def rename(session: Session, name: str, new_name: str) -> None:
 
 
 @command.add_command
-@make_command("remove", ledger=True, keys=True, example="tallystick keys remove alice#old --yes")
+@make_command(
+    "remove", ledger=True, keys=True, file_only=APART, example="tallystick keys remove alice#old --yes"
+)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(session: Session, name: str, *, yes: bool) -> None:
@@ -111,7 +121,11 @@ def remove(session: Session, name: str, *, yes: bool) -> None:
 
 @command.add_command
 @make_command(
-    "password", ledger=True, keys=True, example="tallystick keys password --new-password-file new.txt"
+    "password",
+    ledger=True,
+    keys=True,
+    file_only=APART,
+    example="tallystick keys password --new-password-file new.txt",
 )
 @click.option(
     "--new-password-file", type=click.Path(path_type=Path), help="A file with the new password; else asked."

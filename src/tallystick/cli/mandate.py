@@ -140,9 +140,7 @@ def list_(session: Session, account: str | None) -> None:
     with session.reading() as ledger:
         if account is not None:
             ledger.need_account(account)
-        for key, mandate in ledger.rows("mandate"):
-            if account is not None and key[1] != account:
-                continue
+        for key, mandate in ledger.rows("mandate", *([] if account is None else [account])):
             for cap in mandate.caps:
                 spent = ledger.get("spent", key[1], key[2], cap.asset)
                 period = (ledger.now() - mandate.granted) // (cap.period_seconds * 1_000_000)

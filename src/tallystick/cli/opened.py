@@ -49,7 +49,7 @@ class PastBalance:
 
 
 class OpenLedger:
-    """One ledger file, open. `file` is the node's `LedgerFile`."""
+    """One ledger, open. `file` is the node's `LedgerFile`; `remote.RemoteLedger` is one behind a URL."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
@@ -64,12 +64,20 @@ class OpenLedger:
         """Return a record of the state by its table and key, or None."""
         return self.file.state.get(key)
 
-    def rows(self, table: str) -> list[Row]:
-        """Return a table's records in the order of their keys. Reads the whole state."""
+    def rows(self, table: str, *under: Any) -> list[Row]:
+        """Return a table's records, those whose keys begin with `under`, in the order of their keys.
+
+        Reads the whole state.
+        """
+        prefix, depth = (table, *under), 1 + len(under)
         return sorted(
-            ((key, value) for key, value in self.file.state.values.items() if key[0] == table),
+            ((key, value) for key, value in self.file.state.values.items() if key[:depth] == prefix),
             key=lambda row: row[0],
         )
+
+    def holders(self, asset: str) -> list[tuple[str, int]]:
+        """Return who has an asset and how much, by account; the issuer's units are below zero."""
+        return [(key[1], units) for key, units in self.rows("balance") if key[2] == asset]
 
     def account(self, name: str) -> Account | None:
         """Return an account, or None."""
@@ -93,7 +101,7 @@ class OpenLedger:
 
     def assets_held(self, account: str) -> list[str]:
         """Return the assets of which the account has a balance."""
-        return [key[2] for key, _ in self.rows("balance") if key[1] == account]
+        return [key[2] for key, _ in self.rows("balance", account)]
 
     def past_balance(self, account: str, asset: str, *, entry: int | None, time: int | None) -> PastBalance:
         """Return a balance as it was after an entry or at a time."""
@@ -120,6 +128,11 @@ class OpenLedger:
             else self.file.receipt(id=which, sender=sender)
         )
         return data
+
+    def advance(self) -> list[bytes]:
+        """Run what has fallen due and return the receipts."""
+        receipts: list[bytes] = self.file.advance()
+        return receipts
 
     def need_account(self, name: str) -> Account:
         """Return an account. Rejections: `unknown_account`."""

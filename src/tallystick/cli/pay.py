@@ -10,7 +10,6 @@ from tallystick.cli.session import Session
 @make_command(
     "pay",
     changes=True,
-    url=True,
     example="""\
 tallystick pay alice bob 12.50 eur@bank --ref "invoice 17"
 tallystick pay alice bob 12.50 eur@bank --once invoice-17

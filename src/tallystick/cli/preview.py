@@ -12,7 +12,6 @@ from tallystick.cli.session import Session, read_file
 @make_command(
     "preview",
     ledger=True,
-    url=True,
     example="""\
 tallystick pay alice bob 12.50 eur@bank --out payment.json --unsigned
 tallystick preview payment.json""",

@@ -58,33 +58,38 @@ def _write(session: Session, target: Path | None, data: bytes, what: str) -> Non
 @make_command(
     "receipt",
     ledger=True,
-    url=True,
     example="tallystick proof receipt 12 --out payment.proof",
 )
 @click.argument("which", metavar="ID|INDEX")
+@click.option("--sender", help="Whose transaction, where several used the id; a node needs it for an id.")
+@click.option("--cosigned", is_flag=True, help="Under the newest checkpoint that witnesses cosigned.")
 @OUT
-def receipt(session: Session, which: str, *, target: Path | None) -> None:
+def receipt(session: Session, which: str, *, sender: str | None, cosigned: bool, target: Path | None) -> None:
     """Prove that a transaction stands in the log, with its envelope and its outcome."""
+    from tallystick.client.vocabulary import decode_receipt
     from tallystick.node.proofs import receipt_proof
 
     if session.url is not None:
-        with session.node() as client:
-            if not which.isdigit():
-                raise CommandError("a node proves an entry by its index", hint="the receipt names it")
-            _write(session, target, client.entry_proof(int(which)), f"the receipt of entry {which}")
+        with session.reading() as ledger, session.node() as client:
+            found = (
+                int(which) if which.isdigit() else decode_receipt(ledger.receipt(which, sender=sender)).index
+            )
+            _write(
+                session, target, client.entry_proof(found, cosigned=cosigned), f"the receipt of entry {found}"
+            )
+        session.note(_check_hint("VKEY", target))
         return
     with checkpointed(session) as ledger:
-        index = int(which) if which.isdigit() else ledger.file.find_entry(which).index
-        data = receipt_proof(ledger.file, index)
+        index = int(which) if which.isdigit() else ledger.file.find_entry(which, sender=sender).index
+        data = receipt_proof(ledger.file, index, cosigned=cosigned)
     _write(session, target, data, f"the receipt of entry {index}")
-    session.note(_check_hint(ledger, target))
+    session.note(_check_hint(ledger.file.genesis.log_key, target))
 
 
 @command.add_command
 @make_command(
     "balance",
     ledger=True,
-    url=True,
     example="tallystick proof balance alice eur@bank --out alice.proof",
 )
 @click.argument("account")
@@ -98,15 +103,15 @@ def balance(session: Session, account: str, asset: str, *, target: Path | None) 
         with session.node() as client:
             data = client.balance_proof(account, asset)
         _write(session, target, data, f"the balance of {account} in {asset}")
+        session.note(_check_hint("VKEY", target))
         return
     with checkpointed(session) as ledger:
         data = balance_proof(ledger.file, account, asset)
     _write(session, target, data, f"the balance of {account} in {asset}")
-    session.note(_check_hint(ledger, target))
+    session.note(_check_hint(ledger.file.genesis.log_key, target))
 
 
-def _check_hint(ledger: OpenLedger, target: Path | None) -> str:
-    vkey = ledger.file.genesis.log_key
+def _check_hint(vkey: str, target: Path | None) -> str:
     return f"hint: anyone can check it with tallystick proof check {target or 'FILE'} --log-key {vkey}"
 
 

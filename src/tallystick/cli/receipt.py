@@ -10,7 +10,6 @@ from tallystick.cli.session import Session
 @make_command(
     "receipt",
     ledger=True,
-    url=True,
     example="""\
 tallystick receipt 12
 tallystick receipt 01a1f920-1503-7189-a45d-02764326715c""",

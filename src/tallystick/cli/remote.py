@@ -1,11 +1,11 @@
 """The remote ledger: a node at a URL, in the place of an opened ledger file.
 
 Commands cannot tell the two apart: the same questions, asked over HTTP by `client.http`, and the same
-rejections. The rule that must hold: what a node cannot be asked is refused by name, and never answered from a
-ledger file that happens to lie here.
+rejections. Tables are read through `/v1/state`, row by row as they are in the file. The rule that must hold:
+what a node cannot be asked is refused, and never answered from a ledger file that happens to lie here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from tallystick.cli.frame import CommandError
 from tallystick.cli.opened import Moved, OpenLedger, PastBalance, Row
 from tallystick.client.http import Client
-from tallystick.client.questions import institutions, trust
+from tallystick.client.questions import assets, institutions, state, trust
 from tallystick.client.vocabulary import (
     Account,
     Asset,
@@ -30,37 +30,32 @@ class RemoteLedger(OpenLedger):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._client = client
+        self._assets: dict[str, Asset] = {}
 
     def get(self, *key: Any) -> Any:
-        """Return a record of the state, from those tables that a node shows."""
-        tables: dict[str, Callable[..., Any]] = {
-            "account": self._client.account,
-            "asset": self._client.asset,
-            "balance": self.balance,
-            "held": self.held,
-            "hold": self._client.hold,
-            "instance": self._client.contract,
-            "mandate": self._mandate,
-        }
-        if key[0] not in tables:
-            raise _not_over_http(key[0])
-        return tables[key[0]](*key[1:])
+        """Return a record of the state by its table and key, or None."""
+        return next((value for found, value in self.rows(*key) if found == key), None)
 
-    def rows(self, table: str) -> list[Row]:
-        """Return a table's records in the order of their keys, asked page by page."""
-        if table == "asset":
-            return [(("asset", asset.id), asset) for asset in self._client.assets()]
-        if table == "instance":
-            return [(("instance", name), instance) for name, instance in self._client.contracts()]
-        raise _not_over_http(table)
+    def rows(self, table: str, *under: Any) -> list[Row]:
+        """Return a table's records, those whose keys begin with `under`, asked page by page."""
+        return list(self._client.each(state.rows(table, *under)))
+
+    def holders(self, asset: str) -> list[tuple[str, int]]:
+        """Return who has an asset and how much, by account; the issuer's units are below zero."""
+        return list(self._client.each(assets.holders(asset)))
 
     def account(self, name: str) -> Account | None:
         """Return an account, or None."""
         return self._client.account(name)
 
     def asset(self, name: str) -> Asset | None:
-        """Return an asset, or None."""
-        return self._client.asset(name)
+        """Return an asset, or None. One that was found is asked for once: every amount needs its decimals."""
+        if name not in self._assets:
+            found = self._client.asset(name)
+            if found is None:
+                return None
+            self._assets[name] = found
+        return self._assets[name]
 
     def balance(self, account: str, asset: str) -> int:
         """Return what the account owns of the asset, held units included."""
@@ -144,8 +139,9 @@ class RemoteLedger(OpenLedger):
         """Return what a view of a contract answers, in wire form. Rejections: the view's."""
         return self._client.view(contract, method, **_wire(arguments))
 
-    def _mandate(self, account: str, name: str) -> Any:
-        return next((found for one, found in self._client.mandates(account) if one == name), None)
+    def advance(self) -> list[bytes]:
+        """Return nothing: a node runs what falls due by itself."""
+        return []
 
 
 def _wire(value: Any) -> Any:
@@ -155,9 +151,3 @@ def _wire(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_wire(item) for item in value]
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _not_over_http(table: str) -> CommandError:
-    return CommandError(
-        f"a node does not show the table {table!r}", hint="use the ledger file, without --url"
-    )

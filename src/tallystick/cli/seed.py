@@ -47,10 +47,8 @@ def command(session: Session, path: Path, *, number: int, force: bool) -> None:
     """
     from tallystick.client.economy import Economy
 
-    economy = Economy(number)
-    _clear(path, force=force)
-    transactions = _play(session, path, economy)
-    verdict = _verify(session, path, economy)
+    clear_demonstration(path, force=force)
+    transactions, verdict = make_demonstration(session, path, Economy(number))
     commands = _next_commands(path, verdict.log_key)
     session.show(
         {
@@ -64,16 +62,29 @@ def command(session: Session, path: Path, *, number: int, force: bool) -> None:
             "sentence": verdict.sentence(),
             "try": commands,
         },
-        verdict.sentence(),
-        f"tree root   {verdict.tree_root.hex()}",
-        f"state root  {(verdict.state_root or b'').hex()}",
+        *verified_lines(verdict),
         "",
         "try:",
         *(f"  {line}" for line in commands),
     )
 
 
-def _clear(path: Path, *, force: bool) -> None:
+def make_demonstration(session: Session, path: Path, economy: "Economy") -> tuple[int, "Verdict"]:
+    """Play the economy into a new ledger file and verify it; return its number of transactions as well."""
+    transactions = _play(session, path, economy)
+    return transactions, _verify(session, path, economy)
+
+
+def verified_lines(verdict: "Verdict") -> list[str]:
+    """Return in words what was proven, with the roots to compare."""
+    return [
+        verdict.sentence(),
+        f"tree root   {verdict.tree_root.hex()}",
+        f"state root  {(verdict.state_root or b'').hex()}",
+    ]
+
+
+def clear_demonstration(path: Path, *, force: bool) -> None:
     """Remove the demonstration at the path, or refuse."""
     from tallystick.node.lock import WriterLock
 
@@ -145,19 +156,24 @@ def _verify(session: Session, path: Path, economy: "Economy") -> "Verdict":
         source.close()
 
 
-def _next_commands(path: Path, vkey: str) -> list[str]:
-    """Return commands that work as they stand, by the name under which this one was called."""
+def program() -> str:
+    """Return the name under which this program can be called again."""
     called = sys.argv[0] if Path(sys.argv[0]).name == "tallystick" else "tallystick"
-    program = "tallystick" if shutil.which("tallystick") else shlex.quote(called)
+    return "tallystick" if shutil.which("tallystick") else shlex.quote(called)
+
+
+def _next_commands(path: Path, vkey: str) -> list[str]:
+    """Return commands that work as they stand."""
+    tallystick = program()
     ledger = shlex.quote(str(path))
     password = shlex.quote(str(beside(path, PASSWORD_SUFFIX)))
     sign = f"--ledger {ledger} --password-file {password}"
-    prove = f"{program} proof balance bob eur@bank --ledger {ledger}"
+    prove = f"{tallystick} proof balance bob eur@bank --ledger {ledger}"
     return [
-        f"{program} balance alice --ledger {ledger}",
-        f"{program} history alice --ledger {ledger} --limit 10",
-        f"{program} pay alice bob 1.00 eur@bank {sign}",
-        f"{program} pool swap eur-gold alice 10.00 eur@bank gold@vault {sign}",
-        f"{prove} | {program} proof check - --log-key {shlex.quote(vkey)}",
-        f"{program} verify {ledger}",
+        f"{tallystick} balance alice --ledger {ledger}",
+        f"{tallystick} history alice --ledger {ledger} --limit 10",
+        f"{tallystick} pay alice bob 1.00 eur@bank {sign}",
+        f"{tallystick} pool swap eur-gold alice 10.00 eur@bank gold@vault {sign}",
+        f"{prove} | {tallystick} proof check - --log-key {shlex.quote(vkey)}",
+        f"{tallystick} verify {ledger}",
     ]

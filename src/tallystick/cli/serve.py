@@ -5,19 +5,34 @@ Every setting has one name, whether it comes from the file, the environment or `
 each of two dozen settings, which would bury the command's help.
 """
 
+import errno
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallystick.cli.frame import CommandError, make_command
 from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside
 
+if TYPE_CHECKING:
+    from tallystick.client.vocabulary import SigningKey
+
+
+SETTINGS = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the node, such as port=0; repeat.",
+)
+
 
 @make_command(
     "serve",
     ledger=True,
+    file_only="it is what answers at a URL",
     example="""\
 tallystick serve --ledger ledger.tally
 tallystick serve --ledger ledger.tally --config node.toml --set port=0
@@ -26,20 +41,14 @@ tallystick serve --set host=0.0.0.0 --set tls_cert=cert.pem --set tls_key=key.pe
 @click.option(
     "--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file of settings."
 )
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting; wins over the file.")
+@SETTINGS
 def command(session: Session, *, file: Path | None, settings: tuple[str, ...]) -> None:
     """Serve a ledger file over HTTP until it is stopped.
 
     Prints the node's URL once it listens. Logs go to standard error as JSON. docs/reference/configuration.md
     lists every setting.
     """
-    from tallystick.node.config import ConfigError, load_config
-    from tallystick.node.server import serve
-
-    try:
-        config = load_config(file=file, environment=os.environ, flags=dict(map(_pair, settings)))
-    except ConfigError as error:
-        raise CommandError(str(error), hint="docs/reference/configuration.md lists every setting") from None
+    config = load_settings(file, settings)
     log_key = session.log_key()
     if log_key is None:
         raise CommandError(
@@ -50,7 +59,34 @@ def command(session: Session, *, file: Path | None, settings: tuple[str, ...]) -
     def started(url: str) -> None:
         session.show({"url": url, "ledger": str(session.ledger)}, url)
 
-    serve(session.ledger, config=config, log_key=log_key, started=started)
+    try:
+        serve_at(session.ledger, config=config, log_key=log_key, started=started)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise port_taken(config) from None
+
+
+def port_taken(config: Any) -> CommandError:
+    """Return what is told where somebody listens on the port already."""
+    return CommandError(f"port {config.port} of {config.host} is taken", hint="--set port=0 takes a free one")
+
+
+def load_settings(file: Path | None, settings: Sequence[str]) -> Any:
+    """Return the node's settings from the file, the environment and NAME=VALUE pairs; the last win."""
+    from tallystick.node.config import ConfigError, load_config
+
+    try:
+        return load_config(file=file, environment=os.environ, flags=dict(map(_pair, settings)))
+    except ConfigError as error:
+        raise CommandError(str(error), hint="docs/reference/configuration.md lists every setting") from None
+
+
+def serve_at(path: Path, *, config: Any, log_key: "SigningKey", started: Callable[[str], None]) -> None:
+    """Serve a ledger file until a signal. Raises the node's faults, and `OSError` if the port is taken."""
+    from tallystick.node.server import serve
+
+    serve(path, config=config, log_key=log_key, started=started)
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -43,10 +43,10 @@ def command(session: Session, files: tuple[Path, ...], *, names: tuple[str, ...]
     from tallystick.client.transactions import read_transaction, sign
     from tallystick.client.vocabulary import did_key
 
-    if not names and not session.ledger.is_file():
+    if not names and session.url is None and not session.ledger.is_file():
         raise CommandError(
             f"without the ledger file {session.ledger} nobody can say which keys count",
-            hint="name a key with --key NAME",
+            hint="name a key with --key NAME, or a node with --url",
         )
     keyring = session.keyring()
     for file in files:

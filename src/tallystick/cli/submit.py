@@ -12,7 +12,6 @@ from tallystick.cli.session import Session, read_file
 @make_command(
     "submit",
     ledger=True,
-    url=True,
     example="""\
 tallystick submit payment.json
 tallystick submit trade-1.json trade-2.json --json""",

@@ -59,12 +59,29 @@ def key(session: Session, file: Path, *, name: str | None) -> None:
 @make_command("checkpoint", ledger=True, example="tallystick witness checkpoint")
 @OUT
 def checkpoint(session: Session, *, target: Path | None) -> None:
-    """Write the newest checkpoint, with the cosignatures it has; one is made now if need be."""
-    with checkpointed(session) as ledger:
-        size, note = ledger.file.journal.checkpoint()
+    """Write the newest checkpoint, with the cosignatures it has; on a file one is made now if need be."""
+    if session.url is not None:
+        size, note = _newest_of_node(session)
+    else:
+        with checkpointed(session) as ledger:
+            size, note = ledger.file.journal.checkpoint()
     if target is not None:
         write_new(target, note)
     session.show({"checkpoint_size": size, "note": note.decode()}, note.decode().rstrip("\n"))
+
+
+def _newest_of_node(session: Session, *, cosigned: bool = False) -> tuple[int, bytes]:
+    """Return the size and note of a node's newest checkpoint, if possible one that is `cosigned`.
+
+    Who signed it is not checked.
+    """
+    from tallystick.client.questions import witnesses
+    from tallystick.client.vocabulary import parse_checkpoint, parse_note
+
+    with session.node() as client:
+        found = client.ask(witnesses.newest())
+    note = ((found.cosigned if cosigned else None) or found.checkpoint).encode()
+    return parse_checkpoint(parse_note(note).text).tree_size, note
 
 
 @command.add_command
@@ -91,12 +108,19 @@ tallystick witness request --old-size 120 --out request""",
 )
 def request(session: Session, *, old_size: int, target: Path) -> None:
     """Write the request by which a witness is shown the newest checkpoint (C2SP add-checkpoint)."""
+    from tallystick.client.questions import witnesses
+    from tallystick.client.vocabulary import AddCheckpoint, parse_checkpoint, parse_note
     from tallystick.node.proofs import witness_request
 
-    with checkpointed(session) as ledger:
-        body = witness_request(ledger.file, old_size=old_size)
-        size = ledger.file.journal.checkpoint()[0]
-        vkey = ledger.file.genesis.log_key
+    if session.url is not None:
+        with session.node() as client:
+            body = client.ask(witnesses.request(old_size))
+            vkey = client.info().log_key
+    else:
+        with checkpointed(session) as ledger:
+            body = witness_request(ledger.file, old_size=old_size)
+            vkey = ledger.file.genesis.log_key
+    size = parse_checkpoint(parse_note(AddCheckpoint.decode(body).checkpoint).text).tree_size
     write_new(target, body)
     session.show(
         {"file": str(target), "old_size": old_size, "checkpoint_size": size, "log_key": vkey},
@@ -205,20 +229,34 @@ def _save_heads(path: Path, heads: "dict[str, TreeHead]") -> None:
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--witness", "witnesses", multiple=True, required=True, metavar="VKEY", help="Whose they are; repeat."
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="VKEY",
+    help="Whose they are; repeat. A node knows its own.",
 )
 def add(session: Session, files: tuple[Path, ...], *, witnesses: tuple[str, ...]) -> None:
-    """Keep witnesses' cosignatures under the newest checkpoint, so that every proof carries them."""
+    """Keep witnesses' cosignatures under the checkpoint they are of, so that proofs can carry them."""
+    from tallystick.client.questions.witnesses import cosign as handed_in
     from tallystick.client.vocabulary import parse_vkey
 
+    if bool(witnesses) is (session.url is not None):
+        raise CommandError(
+            "--witness says whose cosignatures a ledger file takes; a node takes those of its settings",
+            hint="name each witness with --witness VKEY, or a node with --url",
+        )
     keys = [parse_vkey(vkey) for vkey in witnesses]
     lines = [
         line
         for file in files
         for line in read_file(file).decode("utf-8", "replace").splitlines(keepends=True)
     ]
-    with session.writing() as ledger:
-        note = ledger.file.add_cosignatures(lines, witnesses=keys)
+    if session.url is not None:
+        with session.node() as client:
+            note = (client.ask(handed_in(lines)).cosigned or "").encode()
+    else:
+        with session.writing() as ledger:
+            note = ledger.file.add_cosignatures(lines, witnesses=keys)
     session.show({"note": note.decode(), "added": len(lines)}, note.decode().rstrip("\n"))
 
 
@@ -244,20 +282,22 @@ def verify(
     witnesses: tuple[str, ...],
     quorum: int | None,
 ) -> None:
-    """Check that enough of the witnesses you chose cosigned a checkpoint."""
+    """Check that enough of the witnesses you chose cosigned a checkpoint, by default the newest."""
     from tallystick.client.vocabulary import parse_vkey, verify_cosigned
 
     policy = quorum_of(witnesses, quorum)
     if policy is None:
         raise CommandError("no witness is named", hint="name those you trust with --witness VKEY")
-    if file is None:
+    if file is None and session.url is not None and log_key is not None:
+        note = _newest_of_node(session, cosigned=True)[1]
+    elif file is None and session.url is None:
         with session.reading() as ledger:
-            newest = ledger.file.journal.checkpoint()
+            newest = ledger.file.journal.cosigned() or ledger.file.journal.checkpoint()
             log_key = log_key or ledger.file.genesis.log_key
         if newest is None:
             raise CommandError("there is no checkpoint yet", hint="tallystick witness checkpoint makes one")
         note = newest[1]
-    elif log_key is None:
+    elif file is None or log_key is None:
         raise CommandError("whose checkpoint is it?", hint="name the log's key with --log-key VKEY")
     else:
         note = read_file(file)

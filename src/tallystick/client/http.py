@@ -238,9 +238,9 @@ class Client:
         """Return an entry of the log."""
         return self.ask(ask.entries.entry(index))
 
-    def entry_proof(self, index: int) -> bytes:
-        """Return a proof file of an entry, for `proofs.verify_proof`."""
-        return self.ask(ask.entries.entry_proof(index))
+    def entry_proof(self, index: int, *, cosigned: bool = False) -> bytes:
+        """Return a proof file of an entry, for `proofs.verify_proof`; waits for a checkpoint over it."""
+        return self.ask(ask.entries.entry_proof(index, cosigned=cosigned))
 
     def balance_proof(self, account: str, asset: str) -> bytes:
         """Return a proof file of a balance, for `proofs.verify_proof`."""
@@ -258,7 +258,7 @@ class Client:
 
     def hold(self, name: str) -> Hold | None:
         """Return an open hold, or None."""
-        return self._existing(ask.accounts.hold(name), Code.UNKNOWN_HOLD)
+        return self._existing(ask.holds.one(name), Code.UNKNOWN_HOLD)
 
     def contract(self, name: str) -> Instance | None:
         """Return a contract, or None."""
@@ -284,7 +284,7 @@ class Client:
 
     def holds(self, account: str) -> Iterator[tuple[str, Hold]]:
         """Yield the open holds that an account made or may capture."""
-        return self.each(ask.accounts.holds(account))
+        return self.each(ask.holds.of(account))
 
     def mandates(self, account: str) -> Iterator[tuple[str, Mandate]]:
         """Yield the mandates of an account by name."""

@@ -186,9 +186,9 @@ class AsyncClient:
         """Return an entry of the log."""
         return await self.ask(ask.entries.entry(index))
 
-    async def entry_proof(self, index: int) -> bytes:
-        """Return a proof file of an entry, for `proofs.verify_proof`."""
-        return await self.ask(ask.entries.entry_proof(index))
+    async def entry_proof(self, index: int, *, cosigned: bool = False) -> bytes:
+        """Return a proof file of an entry, for `proofs.verify_proof`; waits for a checkpoint over it."""
+        return await self.ask(ask.entries.entry_proof(index, cosigned=cosigned))
 
     async def balance_proof(self, account: str, asset: str) -> bytes:
         """Return a proof file of a balance, for `proofs.verify_proof`."""
@@ -206,7 +206,7 @@ class AsyncClient:
 
     async def hold(self, name: str) -> Hold | None:
         """Return an open hold, or None."""
-        return await self._existing(ask.accounts.hold(name), Code.UNKNOWN_HOLD)
+        return await self._existing(ask.holds.one(name), Code.UNKNOWN_HOLD)
 
     async def contract(self, name: str) -> Instance | None:
         """Return a contract, or None."""
@@ -232,7 +232,7 @@ class AsyncClient:
 
     def holds(self, account: str) -> AsyncIterator[tuple[str, Hold]]:
         """Yield the open holds that an account made or may capture."""
-        return self.each(ask.accounts.holds(account))
+        return self.each(ask.holds.of(account))
 
     def mandates(self, account: str) -> AsyncIterator[tuple[str, Mandate]]:
         """Yield the mandates of an account by name."""

@@ -12,6 +12,7 @@ half-done is visible after one.
       WrongLogKey       the key is not the one that genesis names
       NotFound          no entry of that name: an answer
       NotYet            the log does not reach that far: an answer, with how far it does
+        NotSigned       the entry is there, and no checkpoint covers it yet: ask again in a second
       BeforeGenesis     the log begins later
       Stopped           an invariant broke: the ledger refuses to go on
       WouldLose         a restore would drop entries that were acknowledged
@@ -83,6 +84,13 @@ class NotYet(NodeFault):
             super().__init__(f"{what} {asked} is beyond the log, which reaches {reached}")
         self.asked = asked
         self.reached = reached
+
+
+class NotSigned(NotYet):
+    """Nothing has been signed about this entry. A node makes a checkpoint within the second."""
+
+    def __init__(self, *, index: int, signed: int) -> None:
+        super().__init__("a checkpoint over entry", asked=index, reached=signed - 1)
 
 
 class PriceBookRefused(NodeFault):

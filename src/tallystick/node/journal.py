@@ -4,7 +4,7 @@ Rule: **acknowledged means durable.** A batch is one SQLite transaction; it is i
 synced to the disk before anybody hears of it. Everything else in the file (snapshots, tiles, projections)
 can be made again from `entry`.
 
-    meta        'format' and 'genesis'
+    meta        'format' and 'genesis'; 'cosigned', the size of the newest checkpoint that a witness cosigned
     entry       leaf, envelope and receipt of each entry; (id, sender) finds a retry, however late
     tile        full tiles, and the newest partial one of each place
     checkpoint  the signed notes, by size
@@ -177,6 +177,13 @@ class Journal:
         """Store a signed note, inside `writing`."""
         self.connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (size, note))
 
+    def put_cosigned(self, *, size: int, note: bytes) -> None:
+        """Store a note that now carries cosignatures, inside `writing`."""
+        self.put_checkpoint(size=size, note=note)
+        known = self.cosigned()
+        if known is None or known[0] < size:
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('cosigned', ?)", (b"%d" % size,))
+
     def put_snapshot(self, *, size: int, parts: Iterable[bytes], keep: int) -> None:
         """Store a snapshot and drop all but the newest `keep`, inside `writing`."""
         self.connection.execute("DELETE FROM snapshot WHERE size = ?", (size,))
@@ -312,6 +319,19 @@ class Journal:
         if not isinstance(note, bytes):
             raise JournalCorrupt(f"checkpoint {found} is not stored as bytes")
         return found, note
+
+    def cosigned(self) -> tuple[int, bytes] | None:
+        """Return the size and note of the newest checkpoint that carries cosignatures."""
+        size = self.meta("cosigned")
+        if size is None:
+            return None
+        if not size.isdigit():
+            raise JournalCorrupt(f"meta 'cosigned' is {size[:20]!r} and no size")
+        return self.checkpoint(int(size))
+
+    def checkpoints_back(self, count: int) -> list[tuple[int, bytes]]:
+        """Return the newest checkpoints, newest first."""
+        return self._rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT ?", (count,))
 
     def checkpoint_sizes(self) -> list[int]:
         """Return the sizes of all checkpoints, ascending."""

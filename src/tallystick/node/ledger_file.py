@@ -71,6 +71,8 @@ from tallystick.protocol import KINDS
 BATCH_TRANSACTIONS_MAX: Final = 1000
 SNAPSHOT_ENTRIES: Final = 100_000
 SNAPSHOTS_KEPT: Final = 2
+COSIGNED_BACK: Final = 64
+"""How many checkpoints back a cosignature may arrive: a minute, where one is made every second."""
 _TAIL_BYTES_PER_KEY: Final = 40
 """Replaying so many bytes of envelopes costs about as much as writing and loading one key of a snapshot: a
 one-leg transfer has 580 and takes 30 µs, a leg of a large one 42 and 2 µs; a key takes 4 µs or less."""
@@ -246,10 +248,13 @@ class LedgerFile:
                 if tail_bytes > _TAIL_BYTES_PER_KEY * len(self.state.values):
                     self.write_snapshot()
         finally:
-            self.journal.close()
+            self._close_connections()
             if self._lock is not None:
                 self._lock.close()
             gc.unfreeze()
+
+    def _close_connections(self) -> None:
+        self.journal.close()
 
     # Writing.
 
@@ -311,15 +316,30 @@ class LedgerFile:
         return found[1]
 
     def add_cosignatures(self, lines: Sequence[str], *, witnesses: Sequence[VerifierKey]) -> bytes:
-        """Put witnesses' signature lines below the newest checkpoint and return the note.
+        """Put witnesses' signature lines below the checkpoint that they were made over; return the note.
 
-        Rejects with `NoteError` a line that no key of `witnesses` made over this checkpoint.
+        That is the newest one they fit, of the last `COSIGNED_BACK`: a witness takes its time, and meanwhile
+        there are newer ones. Rejects with `NoteError` a line that no key of `witnesses` made over any.
         """
         self._make_writable()
-        newest = self.journal.checkpoint()
-        if newest is None:
+        found = self.journal.checkpoints_back(COSIGNED_BACK)
+        if not found:
             raise NotFound("there is no checkpoint to cosign")
-        size, note = newest
+        refused: NoteError | None = None
+        for size, note in found:
+            try:
+                signed = self._cosigned(note, lines, witnesses)
+            except NoteError as error:
+                refused = refused or error  # what is wrong with the newest tells most
+                continue
+            with self.journal.writing(size=self.size):
+                self.journal.put_cosigned(size=size, note=signed)
+            return signed
+        assert refused is not None
+        raise refused
+
+    def _cosigned(self, note: bytes, lines: Sequence[str], witnesses: Sequence[VerifierKey]) -> bytes:
+        """Return a checkpoint with the lines below it. Rejects with `NoteError`."""
         signed = add_signatures(note, lines)
         verified = verify_note(signed, (self.log_verifier, *witnesses))
         if len(verified.signatures) <= len(lines):
@@ -328,8 +348,6 @@ class LedgerFile:
         # Each line by itself as well: the note may carry cosignatures already, which hide a stranger's.
         for line in lines:
             verify_note(bare + line.encode(), witnesses)
-        with self.journal.writing(size=self.size):
-            self.journal.put_checkpoint(size=size, note=signed)
         return signed
 
     def write_snapshot(self) -> None:

@@ -21,6 +21,7 @@ from tallystick.node.faults import (
     NodeFault,
     NotDurable,
     NotFound,
+    NotSigned,
     NotYet,
     PriceBookRefused,
     Stopped,
@@ -37,6 +38,7 @@ _CONFLICT: Final = frozenset({Code.ID_REUSED, Code.ONCE_USED})
 _RETRY_SECONDS: Final = 1
 _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (NotFound, 404),
+    (NotSigned, 503),
     (NotYet, 404),
     (BeforeGenesis, 404),
     (PriceBookRefused, 400),
@@ -47,7 +49,7 @@ _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (Stopped, 503),
     (NodeFault, 500),
 )
-_WAITING_HELPS: Final = (Overloaded, Closing, NotDurable, VerifierDied)
+_WAITING_HELPS: Final = (NotSigned, Overloaded, Closing, NotDurable, VerifierDied)
 
 
 class Problem(msgspec.Struct, frozen=True):

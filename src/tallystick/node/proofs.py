@@ -7,8 +7,9 @@ Each is JSON around a C2SP proof of inclusion, with the bytes that it is about b
 
 `leaf`, `envelope`, `receipt`, `state_proof` and `root_leaf` are base64; `key` and `value` are the state's own
 JSON, with `value` null where the key holds nothing; `proof` is the text of the tlog-proof file.
-Everything is of the newest checkpoint, which carries whatever cosignatures were collected. A balance is
-proved as it stood at that checkpoint's root, not as it stands this moment.
+Everything is of the newest checkpoint, with whatever cosignatures it has by then; a receipt's may be of the
+newest that witnesses cosigned, for they take their time. A balance is proved as it stood at that checkpoint's
+root, not as it stands this moment.
 
 Refused: answering for an entry that no checkpoint covers yet. Nothing has been signed about it.
 """
@@ -23,7 +24,7 @@ from tallystick.log.proof import LogProof
 from tallystick.log.tree import consistency_proof, inclusion_proof
 from tallystick.log.witness import AddCheckpoint
 from tallystick.node.entries import Entry
-from tallystick.node.faults import NotFound, NotYet
+from tallystick.node.faults import NotFound, NotSigned, NotYet
 from tallystick.node.ledger_file import LedgerFile
 from tallystick.node.log_tree import log_hash_reader
 
@@ -48,10 +49,13 @@ class _BalanceProof(msgspec.Struct, frozen=True):
     proof: str
 
 
-def receipt_proof(ledger: LedgerFile, index: int) -> bytes:
-    """Return the proof file of the entry at `index`. Raises `NotYet` before a checkpoint covers it."""
+def receipt_proof(ledger: LedgerFile, index: int, *, cosigned: bool = False) -> bytes:
+    """Return the proof file of an entry, in the newest checkpoint, or the newest that is `cosigned`.
+
+    Raises `NotSigned` before such a checkpoint covers it, `NotFound` where none was ever cosigned.
+    """
     entry = ledger.entry(index)
-    proof = _inclusion(ledger, index)
+    proof = _inclusion(ledger, index, cosigned=cosigned)
     return msgspec.json.encode(
         _ReceiptProof(RECEIPT_FORMAT, entry.leaf, entry.envelope, entry.receipt, proof)
     )
@@ -60,7 +64,7 @@ def receipt_proof(ledger: LedgerFile, index: int) -> bytes:
 def balance_proof(ledger: LedgerFile, account: str, asset: str) -> bytes:
     """Return the proof file of a balance at the newest checkpoint; none at all is proved like any other.
 
-    Rejections: `unknown_account`, `unknown_asset`. Raises `NotYet` before there is a checkpoint.
+    Rejections: `unknown_account`, `unknown_asset`. Raises `NotSigned` before there is a checkpoint.
     """
     ledger.check_account(account)
     ledger.check_asset(asset)
@@ -70,7 +74,7 @@ def balance_proof(ledger: LedgerFile, account: str, asset: str) -> bytes:
 def state_proof(ledger: LedgerFile, key: Key) -> bytes:
     """Return the proof file of what any key of the state held at the newest checkpoint, if anything.
 
-    Raises `NotYet` before there is a checkpoint, `NotFound` for a key that the root does not commit to.
+    Raises `NotSigned` before there is a checkpoint, `NotFound` for a key that the root does not commit to.
     """
     if not is_committed(key):
         raise NotFound(f"the state root has no leaf for {key}")
@@ -94,16 +98,18 @@ def _root_entry(ledger: LedgerFile) -> Entry:
     root = ledger.last_root
     if root is None or root.state_root != ledger.commitment.tree.root:
         # The tree moves on just before a root is written: if that failed, it is ahead of the log.
-        raise NotYet("a root after entry", asked=ledger.size - 1, reached=root.index if root else 0)
+        raise NotSigned(index=ledger.size - 1, signed=root.index if root else 0)
     return ledger.entry(root.index)
 
 
-def _inclusion(ledger: LedgerFile, index: int) -> str:
-    """Return the tlog-proof text of an entry in the newest checkpoint."""
-    newest = ledger.journal.checkpoint()
+def _inclusion(ledger: LedgerFile, index: int, *, cosigned: bool = False) -> str:
+    """Return the tlog-proof text of an entry in the newest checkpoint, or the newest that is `cosigned`."""
+    newest = ledger.journal.cosigned() if cosigned else ledger.journal.checkpoint()
+    if cosigned and newest is None:
+        raise NotFound("no witness cosigned a checkpoint yet")
     size = newest[0] if newest is not None else 0
     if newest is None or index >= size:
-        raise NotYet("a checkpoint over entry", asked=index, reached=size - 1)
+        raise NotSigned(index=index, signed=size)
     read_hash = log_hash_reader(ledger.journal, tree_size=size)
     hashes = inclusion_proof(read_hash, leaf_index=index, tree_size=size)
     return LogProof(index=index, hashes=tuple(hashes), checkpoint=newest[1]).encode().decode()

@@ -50,6 +50,7 @@ class Readers:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._local = threading.local()
+        self._views: list[ServiceView] = []
         self._archivists = ThreadPoolExecutor(_ARCHIVISTS, "archivist")
         self._historian = _Historian(service)
         self._past: ProcessPoolExecutor | None = None
@@ -78,8 +79,10 @@ class Readers:
         return found.read()
 
     def close(self) -> None:
-        """End the threads and the process."""
+        """End the threads, the process and their connections, so that the file is left alone."""
         self._archivists.shutdown()
+        for view in self._views:
+            view.close()
         if self._past is not None:
             self._past.shutdown()
         self._historian.close()
@@ -88,6 +91,7 @@ class Readers:
         view: ServiceView | None = getattr(self._local, "view", None)
         if view is None:
             view = self._local.view = ServiceView(self._service)
+            self._views.append(view)
         with guard:
             return question(view)
 

@@ -67,12 +67,9 @@ class StagedLedger(LedgerFile):
         """What tells the time."""
         return self._clock
 
-    def close(self) -> None:
-        """Checkpoint what was written since the last one, and let go of the file."""
-        try:
-            super().close()
-        finally:
-            self._lookups.close()
+    def _close_connections(self) -> None:
+        self._lookups.close()
+        super()._close_connections()  # last, since one that only reads cannot fold the write-ahead log in
 
     def stage(self, signed: Sequence[Signed]) -> Staged:
         """Execute a batch at the clock's time on top of what is pending. Nobody sees it yet.

@@ -12,18 +12,24 @@ from typing import Any, Final
 
 from tallystick.ledger.store import Key, SortedKeys, Value
 
-_LISTED: Final = frozenset(
-    {"account", "asset", "balance", "held", "instance", "institution", "mandate", "member", "hold", "lot"}
+LISTED: Final = frozenset(
+    {
+        *("account", "asset", "balance", "held", "hold", "instance", "institution", "listing", "lot"),
+        *("mandate", "member", "overdue", "policy_change", "recovery", "spent"),
+    }
 )
+"""The system tables whose keys are kept sorted."""
 
 
 class StateIndex:
-    """Sorted keys of the state, by table; `hold_of` and `lot_of` are (table, party, name)."""
+    """Sorted keys of the state, by table, and derived ones: `hold_of` and `lot_of` are (table, party, name),
+    `member_of` is (table, institution, account), `holder` is (table, asset, account).
+    """
 
     def __init__(self, values: Mapping[Key, Value]) -> None:
         found: dict[str, list[Key]] = {}
         for key, value in values.items():
-            if key[0] in _LISTED:
+            if key[0] in LISTED:
                 found.setdefault(key[0], []).append(key)
                 for derived in _derived(key, value):
                     found.setdefault(derived[0], []).append(derived)
@@ -32,7 +38,7 @@ class StateIndex:
     def follow(self, writes: Mapping[Key, Value], before: Mapping[Key, Value]) -> None:
         """Take in what is about to be written; `before` is the state that it will be written to."""
         for key, value in writes.items():
-            if key[0] not in _LISTED or (value is None) is (key not in before):
+            if key[0] not in LISTED or (value is None) is (key not in before):
                 continue
             if value is None:
                 for gone in (key, *_derived(key, before[key])):
@@ -61,7 +67,7 @@ class StateIndex:
 
 
 def _derived(key: Key, value: Value) -> tuple[Key, ...]:
-    """Return the keys under which the parties of a hold or redemption find it."""
+    """Return the keys under which a row is found by those whom it concerns."""
     if key[0] == "hold":
         # One key where owner and beneficiary are the same account.
         return tuple(("hold_of", party, key[1]) for party in dict.fromkeys([value.owner, value.beneficiary]))
@@ -69,4 +75,6 @@ def _derived(key: Key, value: Value) -> tuple[Key, ...]:
         return (("lot_of", value.holder, key[1]),)
     if key[0] == "member":
         return (("member_of", value, key[1]),)
+    if key[0] == "balance":
+        return (("holder", key[2], key[1]),)
     return ()

@@ -1,7 +1,7 @@
 """Questions to a node: each one request and how its answer is read, one file a topic.
 
     accounts.one("alice")  ->  Question(GET /v1/accounts/alice)  ->  any client  ->  Account
-    accounts.all()         ->  Listing(GET /v1/accounts)         ->  any client  ->  Account, Account, …
+    accounts.all_()        ->  Listing(GET /v1/accounts)         ->  any client  ->  Account, Account, …
 
 The synchronous and the asynchronous client ask the same questions, so that neither can know more than the
 other: `client.ask(question)`, and `client.each(listing)` for lists. Another topic is another file; the
@@ -16,10 +16,14 @@ from tallystick.client.questions import (
     assets,
     contracts,
     entries,
+    holds,
     institutions,
     ledger,
+    redemptions,
+    state,
     transactions,
     trust,
+    witnesses,
 )
 
 __all__ = [
@@ -27,8 +31,12 @@ __all__ = [
     "assets",
     "contracts",
     "entries",
+    "holds",
     "institutions",
     "ledger",
+    "redemptions",
+    "state",
     "transactions",
     "trust",
+    "witnesses",
 ]

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from tallystick.client.questions.asking import Listing, Question, part, record, typed
-from tallystick.client.questions.records import account_of, hold_of, mandate_of, named
-from tallystick.ledger.records import Account, Hold, Mandate
+from tallystick.client.questions.records import account_of, mandate_of, named
+from tallystick.ledger.records import Account, Mandate
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -54,16 +54,6 @@ def balance(
 def balances(account: str) -> Listing[Balance]:
     """List all that an account has now."""
     return Listing(_below(account, "balances"), _balance)
-
-
-def holds(account: str) -> Listing[tuple[str, Hold]]:
-    """List the open holds that an account made or may capture."""
-    return Listing(_below(account, "holds"), named(hold_of))
-
-
-def hold(name: str) -> Question[Hold]:
-    """Ask for an open hold. Rejections: `unknown_hold`."""
-    return record(f"/v1/holds/{part(name)}", hold_of)
 
 
 def mandates(account: str) -> Listing[tuple[str, Mandate]]:

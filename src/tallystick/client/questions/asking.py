@@ -197,9 +197,9 @@ def record(path: str, decode: Callable[[dict[str, Any]], _T]) -> Question[_T]:
     return Question(path, lambda answer: decode(msgspec.json.decode(answer.body, type=dict[str, Any])))
 
 
-def raw(path: str) -> Question[bytes]:
+def raw(path: str, parameters: Mapping[str, str] | None = None) -> Question[bytes]:
     """Ask for bytes as they are, such as a proof file."""
-    return Question(path, lambda answer: answer.body)
+    return Question(path, lambda answer: answer.body, parameters or {})
 
 
 def part(name: str) -> str:

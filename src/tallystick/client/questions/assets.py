@@ -13,3 +13,13 @@ def one(name: str) -> Question[Asset]:
 def all_() -> Listing[Asset]:
     """List the assets by name."""
     return Listing("/v1/assets", asset_of)
+
+
+def holders(name: str) -> Listing[tuple[str, int]]:
+    """List the accounts that have an asset with their units; the issuer's are below zero.
+
+    Rejections: `unknown_asset`.
+    """
+    return Listing(
+        f"/v1/assets/{part(name)}/holders", lambda item: (str(item["account"]), int(item["units"]))
+    )

@@ -31,9 +31,12 @@ def entry(index: int) -> Question[LogEntry]:
     return typed(f"/v1/entries/{index}", LogEntry)
 
 
-def entry_proof(index: int) -> Question[bytes]:
-    """Ask for the proof file of an entry."""
-    return raw(f"/v1/entries/{index}/proof")
+def entry_proof(index: int, *, cosigned: bool = False) -> Question[bytes]:
+    """Ask for the proof file of an entry, in the newest checkpoint or the newest that is `cosigned`.
+
+    A client waits for the checkpoint that covers it.
+    """
+    return raw(f"/v1/entries/{index}/proof", {"cosigned": "true"} if cosigned else {})
 
 
 def balance_proof(account: str, asset: str) -> Question[bytes]:

@@ -13,6 +13,7 @@ from tallystick.ledger.records import (
     Guardians,
     Hold,
     Instance,
+    Lot,
     Mandate,
     PolicySpec,
     Terms,
@@ -86,3 +87,14 @@ def instance_of(item: dict[str, Any]) -> Instance:
     """Return a contract's instance as the ledger has it."""
     names = ("kind", "version", "deployer", "parameters", "obligor")
     return Instance(**{name: item[name] for name in names})
+
+
+def lot_of(item: dict[str, Any]) -> Lot:
+    """Return a redemption under way as the ledger has it."""
+    plain = {name: item[name] for name in ("asset", "holder", "status", "reference")}
+    return Lot(
+        **plain,
+        units=int(item["units"]),
+        due=int(item["due"]),
+        timer=msgspec.convert(item["timer"], tuple[int, int]),
+    )

@@ -21,8 +21,11 @@ from tallystick.node.routes import (
     assets,
     contracts,
     entries,
+    holds,
     institutions,
     ledger,
+    redemptions,
+    state,
     transactions,
     trust,
     witnesses,
@@ -35,11 +38,14 @@ TOPICS: Final[tuple[Callable[[Backend], list[HTTPRouteHandler]], ...]] = (
     transactions.routes,
     entries.routes,
     accounts.routes,
+    holds.routes,
+    redemptions.routes,
     assets.routes,
     contracts.routes,
     trust.routes,
     institutions.routes,
     witnesses.routes,
+    state.routes,
 )
 
 

@@ -39,7 +39,14 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
 
     @get("/v1/accounts/{account:str}", tags=["accounts"], summary="An account")
     async def get_account(account: str) -> dict[str, Any]:
-        return backend.existing("account", Code.UNKNOWN_ACCOUNT, account=account)
+        """Return an account with the institution it joined and the recovery that is pending, if any."""
+        found = backend.existing("account", Code.UNKNOWN_ACCOUNT, account=account)
+        get = ledger.state.get
+        recovery = get(("recovery", account))
+        return found | {
+            "institution": get(("member", account)),
+            "recovery": None if recovery is None else described(recovery),
+        }
 
     @get("/v1/accounts/{account:str}/balances", tags=["accounts"], summary="All that an account has now")
     async def list_balances(account: str, after: After = None, limit: Limit = 100) -> Page:
@@ -101,26 +108,10 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         last = found.postings[-1] if len(items) == limit else None
         return Page(items, None if last is None else f"{last.index}.{last.n}")
 
-    @get("/v1/accounts/{account:str}/holds", tags=["accounts"], summary="Open holds of an account")
-    async def list_holds(account: str, after: After = None, limit: Limit = 100) -> Page:
-        """Return the open holds that the account made or may capture."""
-        ledger.check_account(account)
-        return backend.page(
-            "hold_of",
-            account,
-            after=after,
-            limit=limit,
-            describe=lambda key: {"id": key[2], **described(ledger.state.get(("hold", key[2])))},
-        )
-
     @get("/v1/accounts/{account:str}/mandates", tags=["accounts"], summary="Mandates of an account")
     async def list_mandates(account: str, after: After = None, limit: Limit = 100) -> Page:
         ledger.check_account(account)
         return backend.page("mandate", account, after=after, limit=limit, describe=backend.record("mandate"))
-
-    @get("/v1/holds/{hold:str}", tags=["accounts"], summary="An open hold")
-    async def get_hold(hold: str) -> dict[str, Any]:
-        return backend.existing("hold", Code.UNKNOWN_HOLD, hold=hold)
 
     return [
         list_accounts,
@@ -129,9 +120,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         get_balance,
         get_balance_proof,
         get_history,
-        list_holds,
         list_mandates,
-        get_hold,
     ]
 
 

@@ -6,6 +6,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from tallystick.ledger.rejections import Code
+from tallystick.ledger.store import Key
 from tallystick.node.routes.asking import After, Backend, Limit, Page
 
 
@@ -20,4 +21,15 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
     async def get_asset(asset: str) -> dict[str, Any]:
         return backend.existing("asset", Code.UNKNOWN_ASSET, asset=asset)
 
-    return [list_assets, get_asset]
+    @get("/v1/assets/{asset:str}/holders", tags=["assets"], summary="Who has an asset")
+    async def list_holders(asset: str, after: After = None, limit: Limit = 100) -> Page:
+        """Return accounts with a balance, by name; the issuer's is below zero and is what is outstanding."""
+        state = backend.service.ledger.state
+        backend.existing("asset", Code.UNKNOWN_ASSET, asset=asset)
+
+        def describe(key: Key) -> dict[str, Any]:
+            return {"account": key[2], "units": str(state.get(("balance", key[2], asset)) or 0)}
+
+        return backend.page("holder", asset, after=after, limit=limit, describe=describe)
+
+    return [list_assets, get_asset, list_holders]

@@ -44,9 +44,19 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         return entry_answer(await readers.read(lambda view: view.entry(number)))
 
     @get("/v1/entries/{number:int}/proof", tags=["proofs"], summary="A proof that an entry is in the log")
-    async def get_entry_proof(number: Annotated[int, Parameter(ge=0)]) -> Response[bytes]:
-        """Return a file that `tallystick proof check` verifies with nothing but the log's public key."""
-        return json_bytes(await readers.read(lambda view: receipt_proof(view, number), locked=True))
+    async def get_entry_proof(
+        *,
+        number: Annotated[int, Parameter(ge=0)],
+        cosigned: Annotated[
+            bool, Parameter(description="Under the newest checkpoint with cosignatures.")
+        ] = False,
+    ) -> Response[bytes]:
+        """Return a file that `tallystick proof check` verifies with nothing but the log's public key.
+
+        503 `not_signed` says that no such checkpoint covers the entry yet: ask again.
+        """
+        proof = await readers.read(lambda view: receipt_proof(view, number, cosigned=cosigned), locked=True)
+        return json_bytes(proof)
 
     return [get_receipt, get_entry, get_entry_proof]
 
