@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.client.amounts import AmountError, format_amount, parse_amount
+from tallystick.client.amounts import AmountError, format_amount, format_count, parse_amount
 from tallystick.client.arguments import (
     ArgumentsError,
     contract_of,
@@ -73,6 +73,12 @@ def test_amounts_come_back_as_they_went(units, decimals):
 def test_amounts_below_zero_are_only_ever_shown():
     assert format_amount(-5, decimals=2) == "-0.05"
     assert format_amount("-123450", decimals=2) == "-1234.50"
+
+
+def test_one_thing_is_not_told_as_many():
+    told = [format_count(number, "entry", "entries") for number in (0, 1, 2_000)]
+    assert told == ["0 entries", "1 entry", "2,000 entries"]
+    assert (format_count(1, "key"), format_count(2, "key")) == ("1 key", "2 keys")
 
 
 def test_times_are_exact_and_have_an_offset():

@@ -46,3 +46,8 @@ def format_amount(units: int | str, *, decimals: int) -> str:
     if decimals == 0:
         return sign + digits
     return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def format_count(number: int, one: str, many: str = "") -> str:
+    """Return a number of things in words: `1 entry`, `2,000 entries`; `many` is else `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -22,6 +22,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from tallystick.client.amounts import format_count
 from tallystick.client.errors import ClientError
 from tallystick.client.log_key import read_log_key
 from tallystick.client.times import format_time
@@ -62,7 +63,8 @@ class _Proven:
             witnesses = (
                 f", cosigned by {self.quorum.threshold} of your {len(self.quorum.witnesses)} witnesses"
             )
-        return f"checkpoint of {self.checkpoint.tree_size:,} entries of {self.checkpoint.origin}{witnesses}"
+        entries = format_count(self.checkpoint.tree_size, "entry", "entries")
+        return f"checkpoint of {entries} of {self.checkpoint.origin}{witnesses}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +81,9 @@ class ProvenReceipt(_Proven):
             what = "the receipt of its batch's due timers"
         else:
             what = (
-                f"transaction {self.receipt.id} of {self.receipt.sender}, signed by {len(self.signers)} keys,"
-                f" with {len(self.receipt.postings)} postings"
+                f"transaction {self.receipt.id} of {self.receipt.sender},"
+                f" signed by {format_count(len(self.signers), 'key')},"
+                f" with {format_count(len(self.receipt.postings), 'posting')}"
             )
         return (
             f"entry {self.leaf.index} of {format_time(self.leaf.time_us)} is {what};"

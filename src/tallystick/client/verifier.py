@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from tallystick.client.amounts import format_count
 from tallystick.client.errors import ClientError
 from tallystick.client.log_key import read_log_key
 from tallystick.client.signatures import SignatureChecker
@@ -100,13 +101,14 @@ class Verdict:
 
     def sentence(self) -> str:
         """Return the one line that says what was proven, and what was not."""
-        signatures = f"{self.signatures:,} signatures" if self.signatures_checked else "NO signatures"
+        entries = format_count(self.entries, "entry", "entries")
+        batches = format_count(self.batches, "batch", "batches")
         counted = (
-            f"{self.entries:,} entries in {self.batches:,} batches to {format_time(self.time)}",
-            f"{self.transactions:,} transactions",
-            signatures,
-            f"{self.accounts:,} accounts",
-            f"{self.assets:,} assets",
+            f"{entries} in {batches} to {format_time(self.time)}",
+            format_count(self.transactions, "transaction"),
+            format_count(self.signatures, "signature") if self.signatures_checked else "NO signatures",
+            format_count(self.accounts, "account"),
+            format_count(self.assets, "asset"),
         )
         parts = [f"{self.ledger_name} ({self.ledger_id[:16]}) follows from its genesis: {', '.join(counted)}"]
         parts.append(f"tree root {self.tree_root.hex()[:16]}")
@@ -119,7 +121,9 @@ class Verdict:
     def _covered(self) -> str:
         if not self.checkpoint_size:
             return "no checkpoint signs this history"
-        covered = f"{self.checkpoints:,} checkpoints hold, the newest signs {self.checkpoint_size:,} entries"
+        size = format_count(self.checkpoint_size, "entry", "entries")
+        checkpoints = format_count(self.checkpoints, "checkpoint holds", "checkpoints hold")
+        covered = f"{checkpoints}, the newest signs {size}"
         return covered + (f"; the last {self.uncovered:,} are not signed yet" if self.uncovered else "")
 
     def _pinned(self) -> str:
