@@ -70,7 +70,8 @@ def command(
     from tallystick.stress.replay.case import built_in
 
     if template:
-        click.echo(built_in("template"), nl=False)
+        text = built_in("template")
+        session.show({"template": text}, text.removesuffix("\n"))
         return
     if name is None:
         raise CommandError("which case?", hint=f"ftx, terra, svb or a file of your own; {TEMPLATE_HINT}")

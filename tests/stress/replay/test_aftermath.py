@@ -76,6 +76,22 @@ def test_the_venue_is_empty_handed_and_the_custodian_holds_what_it_still_owes(ca
     assert (custodian.assets_value, custodian.liabilities_value) == (left, left)
 
 
+def test_the_trust_lens_names_ftx_and_then_the_custodian(cases):
+    own, there = courses(cases["ftx"])
+    assert [(one.holder, one.obligor, one.how, one.coverage_ppm) for one in own.trust] == [
+        ("customers", "ftx", "direct", 463_087)  # 6.9 of 14.9: the loan to a related party covers nothing
+    ]
+    assert [(one.obligor, one.how, one.coverage_ppm) for one in there.trust] == [
+        ("central-bank", "through", None),
+        ("custodian", "direct", 1_000_000),
+    ]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_custodian_is_covered_in_money_at_every_entry(cases, name):
+    assert apart(cases[name], cases[name].assumed).coverage_minimum_ppm == 1_000_000
+
+
 def test_a_drill_changes_nothing(cases):
     case = cases["ftx"]
     before = apart(case, case.assumed)

@@ -113,7 +113,7 @@ def test_checks_across_the_document_run_beside_faults_of_its_shape():
         ("day: 2022-11-02\nday: 2022-11-03\nparts: []", "stands twice"),
         ("day: 2022-11-02\nparts: 7", "a list is wanted here"),
         ("day: 2022-11-02\nparts: []\ncount: 99999999999", "no whole number"),
-        ("x: " + "[" * 3000, "no YAML"),
+        ("x: " + "[" * 500, "no YAML"),
         ("x: " + "a" * 1_000_001, "longer than 1000000 bytes"),
     ],
 )

@@ -38,6 +38,19 @@ def test_it_says_when_why_on_what_assumptions_and_that_peers_are_calm(document):
         assert peer["figures"]["survival_days"] >= 30
 
 
+def test_the_curve_comes_from_drills_and_they_find_what_the_rule_reckoned(document):
+    read, alarm_day = document["read"], document["alarm_date"]
+    reading = next(day["readings"][read] for day in document["days"] if day["day"] == alarm_day)
+    failing = document["stress_drill"]["first_failing_day"]
+    assert failing == reading["survival_days"] < 30
+    assert document["stress_drill"]["transactions"] > 0
+    assert len(document["run_curve"]["points"]) == 20
+    for point in document["run_curve"]["points"]:
+        asked = point["withdrawn"] * float(reading["may_run"])
+        at_once = sum(float(one["fetches"]) for one in document["fetches"] if (one["days"] or 0) <= 1)
+        assert point["paid_at_once"] == pytest.approx(min(1, at_once / asked), abs=1e-5)
+
+
 def test_the_text_is_at_most_a_hundred_columns_and_begins_with_the_verdict(document):
     text = plain(lines(document))
     assert max(map(len, text.splitlines())) <= WIDTH

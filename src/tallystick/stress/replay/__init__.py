@@ -5,6 +5,7 @@
     alarm        the one rule: four reasons, one set of thresholds
     ledger       a ledger in memory on which every account signs
     world        a case booked on it, each sheet on the day of its publication
+    drilled      the ordinary drill on its ledger, under the alarm's own numbers
     watch        the days, the alarm, the sweep of each assumption, and sound peers under the same rule
 
 What happened afterwards is hindsight and apart from all that:

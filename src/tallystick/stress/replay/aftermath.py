@@ -6,8 +6,8 @@
 Both are ledgers of their own on which every withdrawal is a signed transaction: a claim goes back to its
 issuer and money comes for it in the same step, or the request stays open, and after its grace is in default
 where everybody sees it. The institution sells what it can sell within a day, at what it fetches (`alarm`),
-before it lets anybody wait. Before the first day a drill asks, on a fork that is thrown away, what happens
-if everybody withdraws.
+before it lets anybody wait. Before the first day the ordinary drill asks what a full run would pay, and the
+trust lens what a customer relies on; all the while coverage is followed, entry by entry.
 
 This is hindsight, and says so: it reads whatever was published later. Nothing of it reaches an alarm.
 """
@@ -19,14 +19,14 @@ from fractions import Fraction
 
 from tallystick.institutions.prices import Prices
 from tallystick.institutions.sheet import sheet as balance_sheet
+from tallystick.institutions.trust import trust_of_account
+from tallystick.institutions.views import replay as follow_receipts
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
-from tallystick.ledger.fork import Fork, unsigned
-from tallystick.ledger.receipts import Receipt
 from tallystick.ledger.records import Terms
-from tallystick.protocol import KINDS
-from tallystick.stress.replay.alarm import FETCHES, PPM
+from tallystick.stress.replay.alarm import FETCHES, PPM, read_institution
 from tallystick.stress.replay.case import Case, ClaimLine, Gate, Sheet
+from tallystick.stress.replay.drilled import buyer, everybody
 from tallystick.stress.replay.ledger import SimulatedLedger, noon
 from tallystick.stress.replay.world import HOLDS, MINOR, World
 
@@ -46,10 +46,23 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
+class Relied:
+    """Whom one customer relied on: the obligor, `direct` or `through` others, and how far it was covered."""
+
+    holder: str
+    obligor: str
+    how: str
+    share_ppm: int | None
+    coverage_ppm: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """How the run went: day by day, and what a drill had said about everybody withdrawing at once.
 
     `defaulted` is what was in default at the end. `venue_rows` counts what the venue itself had and owed.
+    `trust` is whom customers relied on, on the eve. `coverage_minimum_ppm` is the lowest that whoever owes
+    them was covered at any entry, in what it owes: money in hand for claims on money.
     """
 
     days: tuple[Paid, ...]
@@ -58,6 +71,8 @@ class Course:
     defaulted: int
     entries: int
     ledger: SimulatedLedger
+    trust: tuple[Relied, ...]
+    coverage_minimum_ppm: int | None
     venue_rows: int | None = None
 
     @property
@@ -130,14 +145,43 @@ def own_books(case: Case, assumed: Mapping[str, Fraction]) -> Course | None:
     world.book(of, Gate(case, start))
     run = _Run(world, of)
     claims = sum(one.units for one in run.queue)
-    drill = run.drill(claims)
+    drill = run.drill(Gate(world.case, start))
+    trust = _relied(world.ledger, {one.holder for one in run.queue}, case.unit)
     days = [run.day(day, units) for day, units in asked]
     end = asked[-1][0] + timedelta(days=3)
     world.ledger.advance_to(noon(end))
     world.ledger.open("clerk")  # any transaction lets the clock run, and what is late fall into default
     return Course(
-        tuple(days), claims, drill, _defaulted(world.ledger), len(world.ledger.batches), world.ledger
+        tuple(days),
+        claims,
+        drill,
+        _defaulted(world.ledger),
+        len(world.ledger.batches),
+        world.ledger,
+        trust,
+        None,
     )
+
+
+def _relied(ledger: SimulatedLedger, holders: set[str], unit: str) -> tuple[Relied, ...]:
+    """Return whom customers rely on, by the trust lens; related parties' claims cover nothing."""
+    books, prices = ledger.books(), Prices(unit)
+
+    def coverage(institution: str) -> int | str:
+        of = balance_sheet(books, institution, prices)
+        if not of.liabilities_value:
+            return "owes nothing here"
+        if "central_bank" in of.roles:
+            return "issues the money"
+        return mul_div_down(of.assets_value - of.related_value, PPM, of.liabilities_value)
+
+    found = []
+    for holder in sorted(holders):
+        lens = trust_of_account(books, holder, prices=prices, coverage=coverage)
+        found += [
+            Relied(holder, one.name, one.how, one.share_ppm, one.coverage_ppm) for one in lens.obligors
+        ]
+    return tuple(found)
 
 
 class _Run:
@@ -180,12 +224,27 @@ class _Run:
         near = {self.subject, *books.related_to(self.subject)}
         return record.issuer not in near and record.obligor not in near
 
-    def drill(self, claims: int) -> int:
+    def drill(self, gate: Gate) -> int:
         """Return the share that is paid if everybody asks at once: cash, and what sells within a day."""
-        have = sum(units for _, units in self.cash())
-        if self.world.cash_asset():
-            have += sum(price for _, _, price in self._for_sale())
-        return PPM if have >= claims else mul_div_down(have, PPM, claims)
+        world = self.world
+        market = world.market_prices(gate)
+        reading = read_institution(
+            self.ledger.books(),
+            self.subject,
+            world.tags(gate),
+            stated=world.stated_prices(gate),
+            market=market,
+        )
+        cash = world.cash_asset()
+        outcome = everybody(
+            self.ledger.state,
+            self.subject,
+            runners=tuple(sorted({one.holder for one in self.queue})),
+            cash={world.case.unit: cash} if cash else {},
+            lender=buyer(reading, cash, days=1),
+            prices=market.book,
+        )
+        return outcome.paid_ppm(self.subject)
 
     def _for_sale(self) -> list[tuple[str, int, int]]:
         """Return (asset, units, what they fetch) of what sells within a day."""
@@ -282,7 +341,9 @@ def apart(case: Case, assumed: Mapping[str, Fraction]) -> Course | None:
         ledger.do(CUSTODIAN, _issue(CUSTODIAN, receipt, line.held_by, units))
         queue.append(_Holding(line.held_by, receipt, units))
     claims = sum(one.units for one in queue)
-    drill = _everyone_redeems(ledger, receipt, claims)
+    holders = tuple(sorted({one.holder for one in queue}))
+    drill = everybody(ledger.state, CUSTODIAN, runners=holders, cash={}).paid_ppm(CUSTODIAN)
+    trust = _relied(ledger, set(holders), case.unit)
     days = []
     for day, units in asked:
         ledger.advance_to(noon(day))
@@ -301,8 +362,17 @@ def apart(case: Case, assumed: Mapping[str, Fraction]) -> Course | None:
         _defaulted(ledger),
         len(ledger.batches),
         ledger,
+        trust,
+        _coverage_minimum(ledger, money),
         len(venue.assets) + len(venue.liabilities),
     )
+
+
+def _coverage_minimum(ledger: SimulatedLedger, money: str) -> int | None:
+    """Return the lowest at which the custodian was covered in money, at any entry of the log."""
+    views = follow_receipts(iter(ledger.receipts), ledger.state.get)
+    lowest = views.coverage.minimum(CUSTODIAN, money, 0, len(ledger.receipts) + 1)
+    return None if lowest is None else lowest.ratio_ppm
 
 
 def _found(ledger: SimulatedLedger, unit: str) -> str:
@@ -341,27 +411,3 @@ def _redeem(ledger: SimulatedLedger, one: _Holding) -> None:
     ask = tx.Redeem(account=one.holder, asset=one.asset, units=str(one.units))
     lot = str(ledger.result_of(ledger.do(one.holder, ask)))
     ledger.do(CUSTODIAN + HOLDS, tx.SettleRedemption(account=CUSTODIAN + HOLDS, lot=lot))
-
-
-def _everyone_redeems(ledger: SimulatedLedger, receipt: str, claims: int) -> int:
-    """Return the share that is paid when everybody redeems at once, on a fork that is thrown away."""
-    fork = Fork(ledger.state, KINDS, index=1)
-    holders = sorted(ledger.books().holders(receipt).items())
-    paid = 0
-    for holder, units in holders:
-        ask = tx.Redeem(account=holder, asset=receipt, units=str(units))
-        lot = _on_fork(ledger, fork, ask)
-        if lot is None:
-            continue
-        settled = _on_fork(
-            ledger, fork, tx.SettleRedemption(account=CUSTODIAN + HOLDS, lot=str(lot.results[-1]))
-        )
-        paid += units if settled is not None else 0
-    return mul_div_down(paid, PPM, claims) if claims else PPM
-
-
-def _on_fork(ledger: SimulatedLedger, fork: Fork, action: tx.Action) -> Receipt | None:
-    """Run one action on the fork as if its account had signed; None if it is refused."""
-    transaction = ledger.unsigned(action.account, action)
-    _, outcomes = fork.run_batch([unsigned(transaction)], time=ledger.time)
-    return outcomes[0] if isinstance(outcomes[0], Receipt) else None

@@ -42,6 +42,8 @@ class SimulatedLedger:
         self.time = noon(start) - 43_200 * MICROSECONDS
         self.state = Store()
         self.batches: list[tuple[int, bytes]] = []
+        self.receipts: list[Receipt] = []
+        """What every entry did, timers' included, in the order of the log."""
         self._signers: dict[str, Signer] = {}
         self._index = 1
         self._made = 0
@@ -113,14 +115,13 @@ class SimulatedLedger:
         Raises its `Rejection`: a case whose own transaction is refused is a case that is wrong.
         """
         self.time += MICROSECONDS
-        payload = tx.encode_transaction(self.unsigned(sender, *actions))
+        payload = tx.encode_transaction(self._unsigned(sender, actions))
         names = {sender, *also, *(action.account for action in actions)}
         signers = [self._signer(name) for name in sorted(names)]
         signatures = {one.public_key: one.sign(tx.signing_bytes(payload)) for one in signers}
         return self._apply(tx.encode_envelope(payload, signatures))
 
-    def unsigned(self, sender: str, *actions: tx.Action) -> tx.Transaction:
-        """Return a transaction as of now that nobody has signed."""
+    def _unsigned(self, sender: str, actions: Iterable[tx.Action]) -> tx.Transaction:
         return tx.Transaction(
             ledger=self.id,
             id=self._next_id(),
@@ -137,10 +138,11 @@ class SimulatedLedger:
 
     def _apply(self, envelope: bytes) -> Receipt:
         clock: Clock = self.state.values[("clock",)]
-        overlay, batch, _ = begin_batch(
+        overlay, batch, timers = begin_batch(
             self.state, KINDS, height=clock.height + 1, time=self.time, index=self._index
         )
         receipt = apply(overlay, tx.authenticate(envelope), batch)
+        self.receipts += [receipt] if timers is None else [timers, receipt]
         self._index = batch.index
         self.state.write(overlay.writes)
         if self._books is not None:

@@ -117,7 +117,8 @@ def _days(axes: Axes, document: Mapping[str, Any]) -> None:
     axes.set_ylim(0, CLIP * 1.12)
     _name_days(axes, days)
     axes.grid(axis="y")
-    axes.legend(loc="upper center", fontsize=8, bbox_to_anchor=(0.5, -0.1), ncols=3, handlelength=2.6)
+    if ends:
+        axes.legend(loc="upper center", fontsize=8, bbox_to_anchor=(0.5, -0.1), ncols=3, handlelength=2.6)
 
 
 def _figure(reading: Mapping[str, Any] | None, key: str) -> float | None:

@@ -39,7 +39,7 @@ def report(case: Case, *, progress: Progress | None = None) -> Document:
     def tell(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(what, done, total) if progress is not None else None
 
-    watched = watch(case, progress=tell("watching"))
+    watched = watch(case, drills=True, progress=tell("watching"))
     peers: tuple[Peer, ...] = ()
     if any(row.readings for row in watched.rows):
         peers = sound_peers(size_of(watched))
@@ -63,6 +63,8 @@ def report(case: Case, *, progress: Progress | None = None) -> Document:
         "alarm_reasons": [] if alarm_row is None else _reasons(case.subject, alarm_row),
         "days": [_day(case, row) for row in watched.rows],
         "run_curve": _curve(watched),
+        "stress_drill": _stressed(watched),
+        "fetches": _fetches(watched),
         "assumptions": [_assumption(case, one) for one in sweeps],
         "corners": corners(case),
         "sound_peers": [_peer(peer) for peer in peers],
@@ -190,21 +192,56 @@ def _day(case: Case, row: Row) -> Document:
 
 
 def _curve(watched: Watched) -> Document | None:
-    row = watched.alarm_row or next((row for row in watched.rows if row.readings), None)
-    if row is None or watched.read not in row.readings:
+    drilled = watched.drilled
+    if drilled is None:
         return None
     return {
-        "institution": watched.read,
-        "day": row.day.isoformat(),
+        "institution": drilled.institution,
+        "day": _drill_row(watched).day.isoformat(),
         "points": [
             {
                 "withdrawn": ratio(point.withdrawn_ppm),
                 "paid_at_once": ratio(point.paid_at_once_ppm),
                 "paid_in_30_days": ratio(point.paid_in_stress_ppm),
             }
-            for point in row.readings[watched.read].run_curve()
+            for point in drilled.curve
         ],
     }
+
+
+def _drill_row(watched: Watched) -> Row:
+    return watched.alarm_row or watched.rows[-1]
+
+
+def _stressed(watched: Watched) -> Document | None:
+    """Return what the stated stress came to as a drill, by real withdrawals on a fork."""
+    if watched.drilled is None:
+        return None
+    stress = watched.drilled.stress
+    return {
+        "institution": watched.drilled.institution,
+        "first_failing_day": stress.first_failing_day,
+        "paid": ratio(stress.paid_ppm),
+        "cause": stress.cause,
+        "transactions": stress.transactions,
+        "result_hash": stress.result_hash,
+    }
+
+
+def _fetches(watched: Watched) -> list[Document]:
+    """Return what each asset fetches, by the books that are read, on the day of the alarm."""
+    reading = _drill_row(watched).readings.get(watched.read)
+    return [
+        {
+            "asset": one.asset,
+            "kind": one.kind,
+            "value": amount(one.value),
+            "free": amount(one.free),
+            "fetches": amount(one.fetched + one.matched),
+            "days": one.days if one.fetched or one.matched else None,
+        }
+        for one in (() if reading is None else reading.fetches)
+    ]
 
 
 def _assumption(case: Case, found: Sweep) -> Document:
@@ -240,6 +277,17 @@ def _peer(peer: Peer) -> Document:
 
 def _course(course: Course) -> Document:
     found: Document = {
+        "trust": [
+            {
+                "holder": one.holder,
+                "obligor": one.obligor,
+                "how": one.how,
+                "share": ratio(one.share_ppm),
+                "coverage": ratio(one.coverage_ppm),
+            }
+            for one in course.trust
+        ],
+        "coverage_minimum": ratio(course.coverage_minimum_ppm),
         "claims": amount(course.claims),
         "drill_paid": ratio(course.drill_paid_ppm),
         "asked": amount(course.asked),

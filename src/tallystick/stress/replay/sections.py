@@ -58,6 +58,7 @@ def sections(document: Mapping[str, Any]) -> Iterator[Section]:
     yield Section("Why", before=reasons)  # type: ignore[arg-type]
     yield _days(document)
     yield _timeline(document)
+    yield from _fetches(document)
     yield from _curve(document)
     yield from _assumptions(document)
     yield from _peers(document)
@@ -116,6 +117,29 @@ def _timeline(document: Mapping[str, Any]) -> Section:
     return Section("What was published then, and what happened", before=tuple(told))
 
 
+_NOT_SOLD = {
+    "own_or_related": "own or related",
+    "encumbered": "promised",
+    "worthless": "worthless",
+}
+
+
+def _fetches(document: Mapping[str, Any]) -> Iterator[Section]:
+    found = document["fetches"]
+    if not found:
+        return
+    rows: list[tuple[str, ...]] = [("asset", "as", "at the market", "free", "fetches", "in days")]
+    for one in found:
+        days = "-" if one["days"] is None else str(one["days"])
+        kind = _NOT_SOLD.get(one["kind"], one["kind"])
+        rows.append((one["asset"], kind, *map(short, (one["value"], one["free"], one["fetches"])), days))
+    tones: tuple[Tone, ...] = tuple("alarm" if not float(one["fetches"]) else "" for one in found)
+    own = any(one["kind"] == "own_or_related" for one in found)
+    note: Said = ("", "its own tokens and those of related parties stand at zero on a balance sheet", "dim")
+    title = f"What everything that {document['read']} has would fetch, on the day of the alarm"
+    yield Section(title, rows=tuple(rows), tones=tones, after=(note,) if own else ())
+
+
 def _curve(document: Mapping[str, Any]) -> Iterator[Section]:
     curve = document["run_curve"]
     if curve is None:
@@ -132,7 +156,16 @@ def _curve(document: Mapping[str, Any]) -> Iterator[Section]:
                     ("#" * round(paid * 30)).ljust(30, "."),
                 )
             )
-    yield Section(f"Run curve of {curve['institution']} on {curve['day']}", rows=tuple(rows))
+    stress = document["stress_drill"]
+    day = stress["first_failing_day"]
+    end = "lasts all 30 days" if day is None else f"cannot pay on its day {day + 1}"
+    told = (
+        f"each line is a drill: that part of what may run is asked for on one day, by real transactions on a"
+        f" fork of the ledger. The 30-day stress as a drill: {curve['institution']} {end}, after"
+        f" {stress['transactions']} transactions, and pays {percent(stress['paid'])} of what is asked in it"
+    )
+    title = f"Run curve of {curve['institution']} on {curve['day']}"
+    yield Section(title, rows=tuple(rows), after=(("", told, ""),))
 
 
 def _assumptions(document: Mapping[str, Any]) -> Iterator[Section]:
@@ -143,7 +176,7 @@ def _assumptions(document: Mapping[str, Any]) -> Iterator[Section]:
     for one in found:
         span = f"{one['low']:g} to {one['high']:g}"
         rows.append((one["name"], f"{one['assumed']:g}", span, _held(one)))
-    notes: list[Said] = [(one["name"], f"{one['what']}. {one['why']}", "dim") for one in found]
+    notes: list[Said] = [(one["name"], f"{one['what']}: {one['why']}", "dim") for one in found]
     corners = document["corners"]
     told = (
         f"with every assumption at one end of its range or the other, all at once, the alarm rings before"
@@ -198,6 +231,23 @@ def _runs(document: Mapping[str, Any]) -> Iterator[Section]:
     )
     title = f"The same customers, the same withdrawals, in {document['unit']} (hindsight)"
     yield Section(title, rows=tuple(rows), after=(("", drills, ""), ("", defaults, "")))
+    yield _trust(own, apart)
+
+
+def _trust(own: Mapping[str, Any], apart: Mapping[str, Any]) -> Section:
+    """Return whom customers rely on, by the trust lens."""
+    rows: list[tuple[str, ...]] = [("customer", "where", "relies on", "how", "share", "covered")]
+    for where, course in (("own books", own), ("custody apart", apart)):
+        for one in course["trust"]:
+            share = "-" if one["share"] is None else percent(one["share"])
+            covered = ratio(one["coverage"])
+            rows.append((one["holder"], where, one["obligor"], one["how"], share, covered))
+    lowest = ratio(apart["coverage_minimum"])
+    told = (
+        f"covered: what it has over what it owes, at par, claims on related parties at zero. At no entry of"
+        f" the log was the custodian covered less than {lowest} times, in the very money that it owes"
+    )
+    return Section("Whom a customer relies on (hindsight)", rows=tuple(rows), after=(("", told, ""),))
 
 
 def _swap(document: Mapping[str, Any]) -> Iterator[Section]:

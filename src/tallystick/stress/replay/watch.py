@@ -21,6 +21,7 @@ from tallystick.stress.replay.alarm import (
     related_reason,
 )
 from tallystick.stress.replay.case import Case, Gate, News, built_in, read_case
+from tallystick.stress.replay.drilled import Drilled, drill_institution
 from tallystick.stress.replay.world import World
 
 SWEEP_STEPS = 20
@@ -45,11 +46,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A case watched to its end, with its ledger. `alarm_date` is the subject's; None if it never alarms."""
+    """A case watched to its end, with its ledger. `alarm_date` is the subject's; None if it never alarms.
+
+    `drilled` is what drills found on that day, for the institution by whose books it alarms.
+    """
 
     case: Case
     rows: tuple[Row, ...]
     world: World
+    drilled: Drilled | None = None
 
     @property
     def alarm_row(self) -> Row | None:
@@ -64,29 +69,45 @@ class Watched:
     @property
     def read(self) -> str:
         """Whose books the subject is read by: its own, or the related party's through which it alarms."""
-        subject = self.case.subject
-        last = self.rows[-1].readings
-        if subject in last or not last:
-            return subject
-        related = self.world.ledger.books().related_to(subject)
-        return next((name for name in sorted(last) if name in related), next(iter(sorted(last))))
+        return read_through(self.world, self.rows[-1])
+
+
+def read_through(world: World, row: Row) -> str:
+    """Return by whose books the subject is read: its own, else a related party's, else anybody's."""
+    subject = world.case.subject
+    if subject in row.readings or not row.readings:
+        return subject
+    related = world.ledger.books().related_to(subject)
+    return next((name for name in sorted(row.readings) if name in related), min(row.readings))
 
 
 def watch(
     case: Case,
     assumed: Mapping[str, Fraction] | None = None,
     *,
+    drills: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Watched:
-    """Return the case watched day by day under these assumptions, or under its own."""
+    """Return the case watched day by day under these assumptions, or under its own.
+
+    With `drills`, the institution by whose books the subject alarms is drilled on the day of the alarm, or
+    on the last day if there is none.
+    """
     world = World(case, case.assumed if assumed is None else assumed)
     days = list(case.days())
     rows = []
+    drilled = None
     for at, day in enumerate(days):
-        rows.append(look(world, Gate(case, day)))
+        gate = Gate(case, day)
+        row = look(world, gate)
+        rows.append(row)
+        due = drills and drilled is None and (row.reasons.get(case.subject) or day == days[-1])
+        name = read_through(world, row)
+        if due and name in row.readings:
+            drilled = drill_institution(world, gate, row.readings[name])
         if progress is not None:
             progress(at + 1, len(days))
-    return Watched(case, tuple(rows), world)
+    return Watched(case, tuple(rows), world, drilled)
 
 
 def look(world: World, gate: Gate) -> Row:
