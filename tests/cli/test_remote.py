@@ -94,6 +94,16 @@ def test_what_is_said_of_institutions_is_the_same(desk, remote):
     desk.refused("institution sheet bank-ag --at 9999", code="not_yet", exit_code=2)
 
 
+def test_a_contract_of_an_institutions_own_is_signed_by_its_founder_over_a_url_too(desk, remote):
+    line = "contract deploy papers attestations --account alice --obligor bank-ag --arg attestors='[\"bob\"]'"
+    settled = remote.json(line)
+    assert settled["status"] == "settled"
+    [papers] = [one for one in desk.jsonl("contract list") if one["contract"] == "papers"]
+    assert papers["kind"] == "attestations"
+    stranger = line.replace("papers", "other").replace("bank-ag", "nobody")
+    remote.refused(stranger, code="unknown_institution")
+
+
 def test_a_refusal_is_the_same(desk, remote):
     line = "pay alice bob 1000000 eur@bank --dry-run"
     assert remote.refused(line, code="insufficient_balance") == desk.refused(

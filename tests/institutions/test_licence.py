@@ -2,7 +2,8 @@
 
 import pytest
 
-from tallystick.institutions.licence import Need, is_currency
+from tallystick.institutions.licence import Need
+from tallystick.institutions.watch import is_currency
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
 from tests.institutions.city import ALDER, GOLD, PERK, RESERVE, City

@@ -142,7 +142,8 @@ def parties(ledger: OpenLedger, transaction: Transaction) -> list[Party]:
     def need_founder(institution: str) -> None:
         record = ledger.get("institution", institution)
         founder = founded.get(institution) or (record.founder if record is not None else "")
-        need(founder)
+        if founder:
+            need(founder)
 
     need(transaction.sender)
     for action in transaction.actions:
@@ -155,7 +156,7 @@ def parties(ledger: OpenLedger, transaction: Transaction) -> list[Party]:
             )
         if isinstance(action, act.JoinInstitution):
             need_founder(action.institution)
-        elif isinstance(action, act.CreateAsset) and action.obligor:
+        elif isinstance(action, act.CreateAsset | act.Deploy) and action.obligor:
             need_founder(action.obligor)
         elif isinstance(action, act.Recover):
             for guardian in action.guardians:

@@ -55,6 +55,9 @@ tallystick contract deploy deal-1 escrow --account alice --args '{"deadline": "1
 @click.argument("kind")
 @click.option("--account", required=True, help="The account that deploys it.")
 @click.option("--version", type=int, help="The kind's version; by default the newest.")
+@click.option(
+    "--obligor", default="", help="The institution whose own it is, and on which it may issue claims."
+)
 @ARGS
 @JSON_ARGS
 def deploy(
@@ -64,10 +67,14 @@ def deploy(
     *,
     account: str,
     version: int | None,
+    obligor: str,
     pairs: tuple[str, ...],
     document: str | None,
 ) -> None:
-    """Create a contract of a kind and version that never change. Its parameters are --arg or --args."""
+    """Create a contract of a kind and version that never change. Its parameters are --arg or --args.
+
+    With --obligor the institution's founder signs as well.
+    """
     from tallystick.client.actions import Deploy
     from tallystick.client.arguments import contract_of, encode_arguments, parameters_shape
 
@@ -75,7 +82,12 @@ def deploy(
     parameters = encode_arguments(_arguments(pairs, document), parameters_shape(code))
     with changing(session) as ledger:
         action = Deploy(
-            account=account, contract=contract, kind=kind, version=code.version, parameters=parameters
+            account=account,
+            contract=contract,
+            kind=kind,
+            version=code.version,
+            parameters=parameters,
+            obligor=obligor,
         )
         settle(session, ledger, account, action)
 

@@ -24,11 +24,9 @@ Regulation (EU) No 575/2013 (CRR), Article 4(1)(1): deposits taken and credit gr
 from dataclasses import dataclass, field
 
 from tallystick.institutions.coverage import Coverage
-from tallystick.institutions.owing import end_of, is_on_demand
-from tallystick.institutions.watch import Watch
+from tallystick.institutions.watch import Watch, is_currency
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
 from tallystick.ledger.receipts import Receipt
-from tallystick.ledger.records import Asset
 
 PAYMENT_INSTITUTION, BANK, CUSTODIAN = "payment_institution", "bank", "custodian"
 VENUE, DEALER = "venue", "dealer"
@@ -142,7 +140,7 @@ class Licences:
         for claim, units in moves.issued.items():
             if units <= 0:
                 continue
-            if self._is_money(claim):
+            if self.watch.is_money(claim):
                 why = f"it owes others {claim}, which is money on demand"
                 found += self._need(receipt, institution, PAYMENT_INSTITUTION, claim=claim, why=why)
             elif self._is_thing(claim):
@@ -160,14 +158,14 @@ class Licences:
 
     def _judge_float(self, receipt: Receipt, institution: str, moves: _Moves) -> list[Flag]:
         """Look for money made against what is none, and for money owed that is no longer held."""
-        made = [claim for claim, units in moves.issued.items() if units > 0 and self._is_money(claim)]
-        got = [asset for asset, units in moves.own.items() if units > 0 and not self._is_money(asset)]
+        made = [claim for claim, units in moves.issued.items() if units > 0 and self.watch.is_money(claim)]
+        got = [asset for asset, units in moves.own.items() if units > 0 and not self.watch.is_money(asset)]
         if made and got:
             why = f"it made {made[0]} against {got[0]}, which is no money"
             return self._need_at(receipt, institution, BANK, n=moves.places[got[0], True], why=why)
-        spent = [asset for asset, units in moves.own.items() if units < 0 and self._is_money(asset)]
+        spent = [asset for asset, units in moves.own.items() if units < 0 and self.watch.is_money(asset)]
         for asset in spent:
-            currency = end_of(self.watch.get, asset).thing
+            currency = self.watch.end(asset).thing
             out = -sum(self._worth(name, units, currency) for name, units in moves.own.items())
             redeemed = -sum(self._worth(name, units, currency) for name, units in moves.issued.items())
             owed, held = self._money(institution, currency)
@@ -180,17 +178,17 @@ class Licences:
 
     def _worth(self, asset: str, units: int, currency: str) -> int:
         """Return what a change of units is in the currency, if it is money in it."""
-        if not self._is_money(asset):
+        if not self.watch.is_money(asset):
             return 0
-        end = end_of(self.watch.get, asset)
+        end = self.watch.end(asset)
         return mul_div_down(units, end.numerator, end.denominator) if end.thing == currency else 0
 
     def _money(self, institution: str, currency: str) -> tuple[int, int]:
         """Return how much money of a currency the institution owes others, and how much it holds."""
         owed = 0
-        for claim, obligor in self.watch.claims.items():
-            if obligor == institution and self._is_money(claim):
-                end = end_of(self.watch.get, claim)
+        for claim in self.watch.claims_on.get(institution, ()):
+            if self.watch.is_money(claim):
+                end = self.watch.end(claim)
                 if end.thing == currency:
                     owed += mul_div_up(self.coverage.owed(claim), end.numerator, end.denominator)
         held = sum(
@@ -251,7 +249,7 @@ class Licences:
         earned = gained | {claim for claim, units in moves.issued.items() if units < 0}
         found: list[Flag] = []
         for asset in sorted(gained | given):
-            if self._is_money(asset) or not (paid - {asset} if asset in gained else earned - {asset}):
+            if self.watch.is_money(asset) or not (paid - {asset} if asset in gained else earned - {asset}):
                 continue
             bought, sold = self._traded.setdefault((institution, asset), (set(), set()))
             for account, them in parties.items():
@@ -295,20 +293,8 @@ class Licences:
         self._flagged.add((institution, code))
         return [Flag(code, need)]
 
-    def _is_money(self, asset: str) -> bool:
-        """Tell whether an asset is a claim that comes to a currency on demand."""
-        record: Asset = self.watch.get(("asset", asset))
-        if record.terms is None or not is_on_demand(record.terms, now=0):
-            return False
-        return is_currency(end_of(self.watch.get, asset).thing)
-
     def _is_thing(self, claim: str) -> bool:
-        return not is_currency(end_of(self.watch.get, claim).thing)
-
-
-def is_currency(thing: str) -> bool:
-    """Tell whether a unit of account is a currency's: three capital letters, the form of ISO 4217."""
-    return len(thing) == 3 and thing.isascii() and thing.isalpha() and thing.isupper()
+        return not is_currency(self.watch.end(claim).thing)
 
 
 def _note(one: _Moves, asset: str, change: int, *, own: bool, n: int) -> None:

@@ -18,10 +18,10 @@ from typing import Literal
 
 from tallystick.institutions.books import Books
 from tallystick.institutions.holdings import look_through
-from tallystick.institutions.licence import is_currency
 from tallystick.institutions.owing import Get, end_of, is_on_demand
 from tallystick.institutions.prices import Missing, Prices
 from tallystick.institutions.sheet import AssetRow, Sheet
+from tallystick.institutions.watch import is_currency
 from tallystick.ledger.amounts import mul_div_up
 from tallystick.ledger.receipts import Receipt
 from tallystick.ledger.records import Asset

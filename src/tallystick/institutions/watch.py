@@ -6,8 +6,9 @@ joined, contracts that an institution deployed as its own, and accounts that iss
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from tallystick.institutions.owing import Get
+from tallystick.institutions.owing import Get, end_of, is_on_demand
 from tallystick.ledger.receipts import Receipt
 from tallystick.ledger.records import Account, Asset, Instance
 from tallystick.ledger.store import Key, Value
@@ -22,6 +23,11 @@ class Watch:
         """The institution that an account belongs to; empty for one that issues claims and joined none."""
         self.claims: dict[str, str] = {}
         """The obligor of each claim."""
+        self.claims_on: dict[str, list[str]] = {}
+        """The claims on each obligor."""
+        self.end = lru_cache(1 << 16)(lambda asset: end_of(get, asset))
+        """What an asset comes to; declarations never change, so it is asked once."""
+        self.is_money = lru_cache(1 << 16)(self._is_money)
         self.roles: dict[str, tuple[str, ...]] = {}
         """What each institution registered as."""
 
@@ -42,6 +48,8 @@ class Watch:
 
     def add_claim(self, asset: Asset) -> None:
         """Watch a claim and the account that issues it."""
+        if asset.id not in self.claims:
+            self.claims_on.setdefault(asset.obligor, []).append(asset.id)
         self.claims[asset.id] = asset.obligor
         self.owners.setdefault(asset.issuer, "")
 
@@ -73,3 +81,15 @@ class Watch:
         """Tell whether an account is a contract's."""
         found: Account | None = self.get(("account", account))
         return found is not None and bool(found.controller)
+
+    def _is_money(self, asset: str) -> bool:
+        """Tell whether an asset is a claim that comes to a currency on demand."""
+        record: Asset = self.get(("asset", asset))
+        if record.terms is None or not is_on_demand(record.terms, now=0):
+            return False
+        return is_currency(self.end(asset).thing)
+
+
+def is_currency(thing: str) -> bool:
+    """Tell whether a unit of account is a currency's: three capital letters, the form of ISO 4217."""
+    return len(thing) == 3 and thing.isascii() and thing.isalpha() and thing.isupper()

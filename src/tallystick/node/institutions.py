@@ -22,13 +22,14 @@ import msgspec
 
 from tallystick.institutions.books import Books
 from tallystick.institutions.coverage import Coverage, Crossing, Level
-from tallystick.institutions.licence import Flag, is_currency
+from tallystick.institutions.licence import Flag
 from tallystick.institutions.money import aggregates
 from tallystick.institutions.owing import end_of
 from tallystick.institutions.prices import PriceBookInvalid, Prices, price_book
 from tallystick.institutions.sheet import AssetRow, LiabilityRow, Sheet, sheet, total_by
 from tallystick.institutions.statements import cash_flow, income
 from tallystick.institutions.views import Views
+from tallystick.institutions.watch import is_currency
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.node.faults import NotYet, PriceBookRefused
 from tallystick.node.journal import Journal
