@@ -8,6 +8,7 @@ from tallystick.ledger import transactions as tx
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.backing import check_backed
 from tallystick.ledger.contract import Backing, Contract, Record, Table, method, view
+from tallystick.ledger.records import Limits
 from tallystick.ledger.rejections import InvariantViolation
 from tallystick.ledger.runtime import CallContext
 from tallystick.protocol import KINDS
@@ -16,6 +17,8 @@ from tests.ledger.world import World, call, create, deploy, issue
 
 class Parameters(Record, frozen=True):
     claims_more_by: int = 0
+    reads: int = 0
+    refuses: bool = False
     says_nothing: bool = False
 
 
@@ -40,6 +43,10 @@ class Jar(Contract):
     def backing(self, ctx: CallContext) -> list[Backing]:
         if ctx.params.says_nothing:
             return []
+        if ctx.params.refuses:
+            ctx.balance("coin@carol", of="alice")
+        for _ in range(ctx.params.reads):
+            ctx.get("held")
         held = (ctx.get("held") or 0) + ctx.params.claims_more_by
         return [Backing(f"share@{ctx.this}", "coin@carol", held)]
 
@@ -108,3 +115,16 @@ def test_what_was_clawed_back_from_a_contract_is_not_its_fault_and_excuses_nothi
     world.store.values["balance", "jar", "coin@carol"] -= 1
     with pytest.raises(InvariantViolation, match="it holds 24"):
         check_backed(world.store, world.kinds)
+
+
+def test_a_contract_that_does_not_say_is_named_and_no_stray_refusal():
+    world = world_with_jar(refuses=True)
+    with pytest.raises(InvariantViolation, match=r"invariant 6: jar does not say .*not_controlled"):
+        check_backed(world.store, world.kinds)
+
+
+def test_a_contract_may_take_longer_to_say_than_a_transaction_may():
+    world = World(kinds=JARS, limits=Limits(work_max=50))
+    world.open("carol", "alice")
+    world.do("alice", deploy("alice", "jar", "jar", reads=60))
+    assert check_backed(world.store, world.kinds) == 1

@@ -388,9 +388,7 @@ class _Counted:
                 takes = mul_div_down(self.tags.turnover[part.asset], THIN_TURNOVER_PPM * STRESS_DAYS, PPM)
                 share = min(value, takes)
             self._count(share, fetch.level, fetch.days)
-            done = Fetched(
-                part.asset, kind, part.value, part.value, share, fetch.days, fetch.level, matched
-            )
+            done = Fetched(part.asset, kind, part.value, part.value, share, fetch.days, fetch.level, matched)
             self._note(done)
 
     def _note(self, one: Fetched) -> None:

@@ -109,9 +109,7 @@ def read_document(text: str, shape: type[_T], check: Check | None = None) -> _T:
     value: _T = reader.read(root, shape, ())
     faults = reader.faults
     if check is not None:
-        faults += [
-            places.fault(path, what) for path, what in check(value, places) if places.was_read(path)
-        ]
+        faults += [places.fault(path, what) for path, what in check(value, places) if places.was_read(path)]
     if faults:
         raise DocumentInvalid(faults)
     return value

@@ -117,9 +117,7 @@ def _stress(world: World, gate: Gate, reading: Reading) -> Stressed:
     leaves = {claim: RUN_OFF[world.claim_class(claim)].share_ppm for claim in _claims(world, reading)}
     cash = cash_of(world, reading.institution)
     have = sum(one.fetched for one in reading.fetches if one.asset == cash)
-    path = tuple(
-        PPM * (day + 1) // STRESS_DAYS - PPM * day // STRESS_DAYS for day in range(STRESS_DAYS)
-    )
+    path = tuple(PPM * (day + 1) // STRESS_DAYS - PPM * day // STRESS_DAYS for day in range(STRESS_DAYS))
     lender = buyer(reading, cash, days=STRESS_DAYS, limit=max(reading.stock - have, 0))
     outcome = _run(world, gate, reading, path, leaves, lender=lender)
     failure = outcome.failure(reading.institution)
