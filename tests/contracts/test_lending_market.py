@@ -12,6 +12,7 @@ from tallystick.contracts.oracle import Refusal as OracleRefusal
 from tallystick.ledger.contract import Backing, Dependencies, Exit, Position
 from tallystick.ledger.pools import Price
 from tallystick.ledger.rates import YEAR_SECONDS
+from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code, Rejection
 from tests.contracts.feeds import REPORTERS
 from tests.contracts.lending import (
@@ -108,11 +109,11 @@ def test_a_fee_of_the_interest_is_paid_in_shares_and_collected_by_its_account():
     act(market, "lender", "supply", units=1_000_000)
     open_loan(market, "alice", collateral=1_000, units=30_000)
     later(market, YEAR_SECONDS)
-    assert market.view(MARKET, "positions", account="fees") == []
+    [unwritten] = market.view(MARKET, "positions", account="fees")
     act(market, "keeper", "accrue")
     [fee] = market.view(MARKET, "positions", account="fees")
     worth = market.view(MARKET, "price", asset_in=SHARE, asset_out=LOAN)
-    assert fee.asset == SHARE
+    assert (fee.asset, fee) == (SHARE, unwritten)
     assert fee.units * worth.numerator // worth.denominator == 314  # a tenth of 3,154, less the rounding
     assert refuses(market, "lender", "collect").code is Refusal.NOTHING_TO_COLLECT
     assert int(act(market, "fees", "collect")) == fee.units
@@ -555,3 +556,18 @@ def test_funds_are_conserved(market):
     assert set(ALL) == {LOAN, COLLATERAL, SHARE}
     total = sum(market.world.balance(who, LOAN) for who in (*market.accounts, MARKET))
     assert total == FUNDS * len(market.accounts)
+
+
+def test_events_tell_what_a_chart_needs(market):
+    receipt = market.world.entries[-1]
+    [(source, name, fields)] = [
+        event for event in decode_receipt(receipt.receipt).events if event[0] == MARKET
+    ]
+    assert (source, name) == (MARKET, "borrowed")
+    assert fields == {
+        "borrower": "alice",
+        "units": "30000",
+        "shares": "30000000000",
+        "total_supplied": "1000000",
+        "total_borrowed": "30000",
+    }

@@ -126,12 +126,12 @@ class Life:
 
     def state(self, step: Mapping[str, Any]) -> Mapping[str, Any]:
         row = self.world.get(f"{MARKET}!", "market")
-        supply = -self.world.balance(MARKET, SHARE)
+        supply = -self.world.balance(MARKET, SHARE) + row.fee_shares
         assert self.world.balance(MARKET, COLLATERAL) == row.collateral
         assert self.world.balance(MARKET, LOAN) >= row.supplied - row.borrowed
         positions = {name: self._position(account) for name, account in self.accounts.items()}
         positions["feeRecipient"] = {
-            "supplyShares": self.world.balance(f"{MARKET}/fees", SHARE),
+            "supplyShares": row.fee_shares,
             "borrowShares": 0,
             "collateral": 0,
         }

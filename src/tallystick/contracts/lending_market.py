@@ -59,7 +59,6 @@ LISTED_MAX = 100
 YEARS_AHEAD = 100
 
 SHARE_CODE = "share"
-FEES = "fees"
 
 
 class Parameters(Record, frozen=True):
@@ -107,8 +106,12 @@ class Refusal(StrEnum):
 
 
 class Market(Record, frozen=True):
-    """The market's one row: units supplied and owed with interest to second `updated`, debt shares, and all
-    collateral; `rate_at_target` is an adaptive model's own."""
+    """The market's one row.
+
+    Units supplied and owed with interest to second `updated`, debt shares, and all collateral;
+    `rate_at_target` is an adaptive model's own. `fee_shares` are due to the fee's account, and minted when it
+    collects them: until then they count in every price, and an accrual moves nothing.
+    """
 
     supplied: int = 0
     borrowed: int = 0
@@ -116,6 +119,7 @@ class Market(Record, frozen=True):
     collateral: int = 0
     updated: int = 0
     rate_at_target: int = 0
+    fee_shares: int = 0
 
 
 class Loan(Record, frozen=True):
@@ -184,15 +188,6 @@ class Rates(Record, frozen=True):
     supply_ppm: int
 
 
-class Accrual(Record, frozen=True):
-    """The market with interest to a second, and the fee's shares that are still to be minted."""
-
-    market: Market
-    interest: int
-    fee_shares: int
-    rate: int
-
-
 # The formulas (whitepaper; SharesMathLib, MathLib).
 
 
@@ -222,14 +217,14 @@ def liquidation_incentive(lltv: int) -> int:
     return min(INCENTIVE_MAX, mul_div_down(WAD, WAD, left))
 
 
-def accrue(params: Parameters, market: Market, *, supply: int, second: int) -> Accrual:
+def accrue(params: Parameters, market: Market, *, supply: int, second: int) -> Market:
     """Return the market with the interest of the whole seconds since it was updated.
 
-    `supply` is the lenders' shares. Interest and the fee's shares are rounded down.
+    `supply` is the lenders' shares outstanding. Interest and the fee's shares are rounded down.
     """
     elapsed = second - market.updated
     if elapsed <= 0:
-        return Accrual(market, 0, 0, 0)
+        return market
     rate, rate_at_target = rate_per_second(
         params.rate,
         supplied=market.supplied,
@@ -239,14 +234,19 @@ def accrue(params: Parameters, market: Market, *, supply: int, second: int) -> A
     )
     interest = mul_div_down(market.borrowed, compounded(rate, elapsed), WAD)
     supplied = market.supplied + interest
-    fee_shares = 0
+    fee_shares = market.fee_shares
     if params.fee and interest:
         fee_units = mul_div_down(interest, params.fee, WAD)
-        fee_shares = shares_down(fee_units, supplied - fee_units, supply)
-    grown = Market(
-        supplied, market.borrowed + interest, market.debt_shares, market.collateral, second, rate_at_target
+        fee_shares += shares_down(fee_units, supplied - fee_units, supply + fee_shares)
+    return Market(
+        supplied,
+        market.borrowed + interest,
+        market.debt_shares,
+        market.collateral,
+        second,
+        rate_at_target,
+        fee_shares,
     )
-    return Accrual(grown, interest, fee_shares, rate)
 
 
 def _exactly_one(first: int, second: int, *names: str) -> None:
@@ -300,7 +300,6 @@ class LendingMarket(Contract):
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=reason)
         # A share begins at a millionth of a unit.
         ctx.create_asset(SHARE_CODE, decimals=min(loan.decimals + 6, 36))
-        ctx.open_subaccount(FEES)
         ctx.put("market", value=Market(updated=ctx.time // MICROSECONDS))
 
     # Lenders.
@@ -316,10 +315,11 @@ class LendingMarket(Contract):
             units = units_up(shares, market.supplied, total)
         if not shares:
             raise Rejection(Refusal.UNITS_MISSING)
-        ctx.put("market", value=replace(market, supplied=market.supplied + units))
+        market = replace(market, supplied=market.supplied + units)
+        ctx.put("market", value=market)
         ctx.take(ctx.params.loan, units)
         ctx.mint(ctx.caller, self._share(ctx), shares)
-        ctx.emit("supplied", lender=ctx.caller, units=units, shares=shares)
+        self._tell(ctx, "supplied", market, lender=ctx.caller, units=units, shares=shares)
         return Moved(units, shares)
 
     @method
@@ -333,9 +333,10 @@ class LendingMarket(Contract):
             units = units_down(shares, market.supplied, total)
         ctx.burn(self._share(ctx), shares)
         self._check_at_hand(market, units)
-        ctx.put("market", value=replace(market, supplied=market.supplied - units))
+        market = replace(market, supplied=market.supplied - units)
+        ctx.put("market", value=market)
         self._pay(ctx, ctx.params.loan, units)
-        ctx.emit("withdrawn", lender=ctx.caller, units=units, shares=shares)
+        self._tell(ctx, "withdrawn", market, lender=ctx.caller, units=units, shares=shares)
         return Moved(units, shares)
 
     @method
@@ -349,15 +350,13 @@ class LendingMarket(Contract):
     @method
     def collect(self, ctx: CallContext) -> int:
         """Pay out the fee's shares to the account that the parameters name; return how many."""
-        source, share = f"{ctx.this}/{FEES}", self._share(ctx)
         market, _ = self._accrue(ctx)
-        ctx.put("market", value=market)
-        shares = ctx.balance(share, of=source)
-        if ctx.caller != ctx.params.fee_account or not shares:
+        if ctx.caller != ctx.params.fee_account or not market.fee_shares:
             raise Rejection(Refusal.NOTHING_TO_COLLECT, caller=ctx.caller)
-        ctx.pay(ctx.caller, share, shares, source=source)
-        ctx.emit("collected", to=ctx.caller, shares=shares)
-        return shares
+        ctx.put("market", value=replace(market, fee_shares=0))
+        ctx.mint(ctx.caller, self._share(ctx), market.fee_shares)
+        ctx.emit("collected", to=ctx.caller, shares=market.fee_shares)
+        return market.fee_shares
 
     # Borrowers. What they take goes to themselves alone.
 
@@ -407,7 +406,7 @@ class LendingMarket(Contract):
         ctx.put("market", value=lent)
         self._put_loan(ctx, ctx.caller, loan, grown)
         ctx.pay(ctx.caller, ctx.params.loan, units)
-        ctx.emit("borrowed", borrower=ctx.caller, units=units, shares=shares)
+        self._tell(ctx, "borrowed", lent, borrower=ctx.caller, units=units, shares=shares)
         return Moved(units, shares)
 
     @method
@@ -432,9 +431,10 @@ class LendingMarket(Contract):
         loan = self._loan(ctx, borrower)
         self._check_has("debt_shares", shares, loan.shares)
         ctx.take(ctx.params.loan, units)
-        ctx.put("market", value=_repaid(market, units, shares))
+        market = _repaid(market, units, shares)
+        ctx.put("market", value=market)
         self._put_loan(ctx, borrower, loan, Loan(loan.shares - shares, loan.collateral))
-        ctx.emit("repaid", borrower=borrower, by=ctx.caller, units=units, shares=shares)
+        self._tell(ctx, "repaid", market, borrower=borrower, by=ctx.caller, units=units, shares=shares)
         return Moved(units, shares)
 
     # Liquidation.
@@ -532,8 +532,10 @@ class LendingMarket(Contract):
         ctx.put("market", value=market)
         self._put_loan(ctx, borrower, loan, left)
         self._pay(ctx, ctx.params.collateral, done.seized)
-        ctx.emit(
+        self._tell(
+            ctx,
             "liquidated",
+            market,
             borrower=borrower,
             by=ctx.caller,
             seized=done.seized,
@@ -557,6 +559,10 @@ class LendingMarket(Contract):
 
     # What the methods share.
 
+    def _tell(self, ctx: CallContext, name: str, market: Market, **fields: str | int) -> None:
+        """Record what moved, with what is supplied and owed after it: the chart's two lines."""
+        ctx.emit(name, **fields, total_supplied=market.supplied, total_borrowed=market.borrowed)
+
     def _share(self, ctx: CallContext) -> str:
         return f"{SHARE_CODE}@{ctx.this}"
 
@@ -577,16 +583,10 @@ class LendingMarket(Contract):
                 ctx.put("rank", new, account, value=1)
 
     def _accrue(self, ctx: CallContext) -> tuple[Market, int]:
-        """Return the market with interest to now, to be written by the caller, and the lenders' shares."""
-        market: Market = ctx.get("market")
-        share = self._share(ctx)
-        total = ctx.supply(share)
-        accrual = accrue(ctx.params, market, supply=total, second=ctx.time // MICROSECONDS)
-        if accrual.fee_shares:
-            ctx.mint(f"{ctx.this}/{FEES}", share, accrual.fee_shares)
-        if accrual.interest:
-            ctx.emit("accrued", interest=accrual.interest, fee_shares=accrual.fee_shares, rate=accrual.rate)
-        return accrual.market, total + accrual.fee_shares
+        """Return the market with interest to now, written nowhere yet, and all shares with the fee's."""
+        supply = ctx.supply(self._share(ctx))
+        market = accrue(ctx.params, ctx.get("market"), supply=supply, second=ctx.time // MICROSECONDS)
+        return market, supply + market.fee_shares
 
     def _price(self, ctx: CallContext) -> OraclePrice:
         """Return the price of collateral as the market demands it. Rejections: the oracle's."""
@@ -646,7 +646,7 @@ class LendingMarket(Contract):
     @view
     def price(self, ctx: CallContext, asset_in: str, asset_out: str) -> Price:
         """Return what a lender's share is worth with interest to now; not what is at hand to pay it."""
-        market, total = self._now(ctx)
+        market, total = self._accrue(ctx)
         worth = Price(market.supplied + VIRTUAL_UNITS, total + VIRTUAL_SHARES)
         pair = [self._share(ctx), ctx.params.loan]
         if [asset_in, asset_out] == pair:
@@ -658,12 +658,12 @@ class LendingMarket(Contract):
     @view
     def state(self, ctx: CallContext) -> Market:
         """Return the market's row with interest to now."""
-        return self._now(ctx)[0]
+        return self._accrue(ctx)[0]
 
     @view
     def rates(self, ctx: CallContext) -> Rates:
         """Return what borrowing costs and lending earns at this moment."""
-        market, _ = self._now(ctx)
+        market, _ = self._accrue(ctx)
         borrow = self._rate(ctx, market)
         utilisation = mul_div_down(market.borrowed, WAD, market.supplied) if market.supplied else 0
         supply = mul_div_down(mul_div_down(borrow, utilisation, WAD), WAD - ctx.params.fee, WAD)
@@ -673,7 +673,7 @@ class LendingMarket(Contract):
     @view
     def position(self, ctx: CallContext, account: str) -> PositionState:
         """Return what the account has and owes here, and the price that liquidates it."""
-        market, total = self._now(ctx)
+        market, total = self._accrue(ctx)
         loan = self._loan(ctx, account)
         shares = ctx.available(account, self._share(ctx))
         price, refusal = self._attempt_price(ctx)
@@ -695,7 +695,7 @@ class LendingMarket(Contract):
     @view
     def withdrawable(self, ctx: CallContext, account: str) -> Withdrawable:
         """Return what a lender can take out now, and when the rest can leave at the latest."""
-        market, total = self._now(ctx)
+        market, total = self._accrue(ctx)
         units = units_down(ctx.available(account, self._share(ctx)), market.supplied, total)
         now = min(units, market.supplied - market.borrowed)
         return Withdrawable(units, now, units - now, self._when(ctx, market) if units > now else None)
@@ -705,7 +705,7 @@ class LendingMarket(Contract):
         """Return up to `most` accounts that anyone may liquidate now, the deepest in debt first."""
         if not 1 <= most <= LISTED_MAX:
             raise Rejection(Code.ARGUMENTS_INVALID, method="liquidatable", reason=f"1 to {LISTED_MAX}")
-        market, _ = self._now(ctx)
+        market, _ = self._accrue(ctx)
         price = self._price(ctx)
         found: list[str] = []
         for (_, account), _ in ctx.scan("rank", start=UNITS_LIMIT * RANK_ONE, reverse=True):
@@ -720,7 +720,7 @@ class LendingMarket(Contract):
     def quote_liquidation(self, ctx: CallContext, borrower: str, most_repaid: int) -> Liquidated:
         """Return what `liquidate_most` would do now. Rejections: as it."""
         _check_some(most_repaid)
-        market, _ = self._now(ctx)
+        market, _ = self._accrue(ctx)
         loan, price = self._loan(ctx, borrower), self._price(ctx)
         self._check_unhealthy(ctx, market, loan, price)
         done = self._most(ctx, market, loan, price, most_repaid)
@@ -732,12 +732,6 @@ class LendingMarket(Contract):
             bad = min(after.borrowed, units_up(left, after.borrowed, after.debt_shares))
             return replace(done, bad_debt=bad)
         return done
-
-    def _now(self, ctx: CallContext) -> tuple[Market, int]:
-        """Return the market with interest to now and the lenders' shares with the fee's, written nowhere."""
-        total = ctx.supply(self._share(ctx))
-        accrual = accrue(ctx.params, ctx.get("market"), supply=total, second=ctx.time // MICROSECONDS)
-        return accrual.market, total + accrual.fee_shares
 
     def _rate(self, ctx: CallContext, market: Market) -> int:
         rate, _ = rate_per_second(
@@ -798,13 +792,13 @@ class LendingMarket(Contract):
     @view
     def backing(self, ctx: CallContext) -> list[Backing]:
         """Return what is at hand; the rest of what the shares are worth is owed by the borrowers."""
-        market, _ = self._now(ctx)
+        market, _ = self._accrue(ctx)
         return [Backing(self._share(ctx), ctx.params.loan, market.supplied - market.borrowed)]
 
     @view
     def positions(self, ctx: CallContext, account: str) -> list[Position]:
         """Return collateral and debt, and fee shares not collected yet; lenders hold theirs themselves."""
-        market, _ = self._now(ctx)
+        market, _ = self._accrue(ctx)
         loan = self._loan(ctx, account)
         found = []
         if loan.collateral:
@@ -812,16 +806,15 @@ class LendingMarket(Contract):
         if loan.shares:
             debt = units_up(loan.shares, market.borrowed, market.debt_shares)
             found.append(Position(ctx.params.loan, debt, owed=True, note="debt to the lenders"))
-        uncollected = self._uncollected(ctx, account)
-        if uncollected:
-            found.append(Position(self._share(ctx), uncollected, note="fee"))
+        if market.fee_shares and account == ctx.params.fee_account:
+            found.append(Position(self._share(ctx), market.fee_shares, note="fee"))
         return found
 
     @view
     def exits(self, ctx: CallContext, account: str) -> list[Exit]:
         """Return the ways out: the debt first, then the collateral, then what was lent and is at hand."""
         params: Parameters = ctx.params
-        market, total = self._now(ctx)
+        market, total = self._accrue(ctx)
         loan = self._loan(ctx, account)
         ways = []
         debt = units_up(loan.shares, market.borrowed, market.debt_shares)
@@ -834,9 +827,8 @@ class LendingMarket(Contract):
             free = self._free(loan, mul_div_up(debt, WAD, params.lltv), price)
             leaves = {"units": free or loan.collateral}
             ways.append(Exit("withdraw_collateral", leaves, params.collateral, free, loan.collateral - free))
-        uncollected = self._uncollected(ctx, account)
-        if uncollected:
-            ways.append(Exit("collect", {}, self._share(ctx), uncollected))
+        if market.fee_shares and account == params.fee_account:
+            ways.append(Exit("collect", {}, self._share(ctx), market.fee_shares))
         shares = ctx.available(account, self._share(ctx))
         units = units_down(shares, market.supplied, total)
         if units:
@@ -869,11 +861,6 @@ class LendingMarket(Contract):
         """Return the two assets and the oracle."""
         params: Parameters = ctx.params
         return Dependencies(assets=(params.loan, params.collateral), oracles=(params.oracle,))
-
-    def _uncollected(self, ctx: CallContext, account: str) -> int:
-        if account != ctx.params.fee_account:
-            return 0
-        return ctx.balance(self._share(ctx), of=f"{ctx.this}/{FEES}")
 
 
 def _rank(loan: Loan) -> int:

@@ -212,21 +212,25 @@ def adaptive_rate(
     The rate at target moves exponentially with time and with how far utilisation is from the target; its mean
     is by the trapezoid rule with two steps.
     """
+    target, steepness = model.target, model.steepness
     utilisation = borrowed * WAD // supplied if supplied else 0
-    room = WAD - model.target if utilisation > model.target else model.target
-    error = to_zero((utilisation - model.target) * WAD, room)
+    if utilisation >= target:
+        error = (utilisation - target) * WAD // (WAD - target)
+        curve = WAD + (steepness - WAD) * error // WAD
+        moved = model.speed // YEAR_SECONDS * error // WAD * elapsed_seconds
+    else:
+        short = (target - utilisation) * WAD // target
+        curve = WAD - (WAD - WAD * WAD // steepness) * short // WAD
+        moved = -(model.speed // YEAR_SECONDS * short // WAD * elapsed_seconds)
     if not rate_at_target:
         mean = after = model.initial // YEAR_SECONDS
+    elif moved:
+        after = _moved_rate(model, rate_at_target, moved)
+        halfway = _moved_rate(model, rate_at_target, to_zero(moved, 2))
+        mean = (rate_at_target + after + 2 * halfway) // 4
     else:
-        moved = to_zero(model.speed // YEAR_SECONDS * error, WAD) * elapsed_seconds
-        if moved:
-            after = _moved_rate(model, rate_at_target, moved)
-            halfway = _moved_rate(model, rate_at_target, to_zero(moved, 2))
-            mean = (rate_at_target + after + 2 * halfway) // 4
-        else:
-            mean = after = rate_at_target
-    slope = WAD - WAD * WAD // model.steepness if error < 0 else model.steepness - WAD
-    return to_zero((to_zero(slope * error, WAD) + WAD) * mean, WAD), after
+        mean = after = rate_at_target
+    return curve * mean // WAD, after
 
 
 def _moved_rate(model: AdaptiveRate, rate: int, moved: int) -> int:
