@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.institutions.books import Books
+from tallystick.institutions.coverage import levels_now, lowest_now
 from tallystick.institutions.holdings import holdings_of
 from tallystick.institutions.money import aggregates
 from tallystick.institutions.owing import end_of
@@ -195,6 +196,11 @@ def check_coverage(books: Books, views: Views) -> None:
                 elif end.thing == thing:
                     owe += -(-units * end.numerator // end.denominator)
             assert (level.assets, level.liabilities) == (have, owe), (institution, thing)
+        walked = levels_now(books, institution)
+        now = views.coverage.now(institution)
+        assert {thing: (one.assets, one.liabilities) for thing, one in walked.items() if thing in now} == {
+            thing: (now[thing].assets, now[thing].liabilities) for thing in walked if thing in now
+        }
 
 
 def check_sheets(books: Books, sheets: dict[str, Sheet]) -> None:
@@ -280,3 +286,11 @@ def test_a_payment_between_banks_happens_whole_or_not_at_all():
     city.do("bob", *actions, signers=everybody)
     assert (city.balance("bob", BIRCH), city.balance("bob", ALDER)) == (7_000, 3_000)
     assert (city.balance("birch", RESERVE), city.balance("alder", RESERVE)) == (27_000, 53_000)
+
+
+def test_the_lowest_ratio_now_is_told_or_that_nothing_is_owed():
+    city = system()
+    assert lowest_now(city.books, "vault-co") == "it owes others nothing"
+    assert lowest_now(city.books, "birch-bank") == 4_000_000  # 30,000 reserves and 10,000 bonds over 10,000
+    city.do("birch", transfer("birch", (RESERVE, "bob", 30_000)))
+    assert lowest_now(city.books, "birch-bank") == 1_000_000

@@ -59,6 +59,7 @@ class Books:
         self._secured: dict[str, set[str]] = {}
         """Claims by the account that their terms name as collateral."""
         self._contracts: dict[str, Instance] = {}
+        self._subaccounts: dict[str, set[str]] = {}
         self._holds: dict[str, Hold] = {}
         self._lots: dict[str, Lot] = {}
         self._holds_of: dict[str, set[str]] = {}
@@ -104,6 +105,7 @@ class Books:
                 self._know(key[1], value.deployer)
             case "account":
                 if "/" in key[1]:
+                    self._subaccounts.setdefault(value.controller, set()).add(key[1])
                     self._know(value.controller, key[1].partition("/")[2])
             case str(namespace) if namespace.endswith(CONTRACT_MARK) and value is not None:
                 contract = namespace.removesuffix(CONTRACT_MARK)
@@ -122,6 +124,8 @@ class Books:
                 self._accounts.get(self._members.pop(name, ""), set()).discard(name)
             case "instance":
                 self._contracts.pop(name, None)
+            case "account":
+                self._subaccounts.get(name.partition("/")[0], set()).discard(name)
             case "asset":
                 for index in (self._issued, self._claims, self._secured):
                     for assets in index.values():
@@ -285,6 +289,13 @@ class Books:
     def contracts_of(self, institution: str) -> list[str]:
         """Return the contracts that were deployed with the institution's consent to be its own, sorted."""
         return sorted(name for name, one in self._contracts.items() if one.obligor == institution)
+
+    def in_hand_of(self, institution: str) -> tuple[str, ...]:
+        """Return the accounts whose assets the institution has in hand: its own, and its own contracts'."""
+        found = set(self._accounts.get(institution, ()))
+        for contract in self.contracts_of(institution):
+            found |= {contract, *self._subaccounts.get(contract, ())}
+        return tuple(sorted(found))
 
     def instance(self, contract: str) -> Instance:
         """Return a contract's record. Rejections: `unknown_contract`."""

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tallystick.institutions.books import Books
 from tallystick.institutions.owing import end_of
 from tallystick.institutions.watch import Watch
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
@@ -278,3 +279,37 @@ class Coverage:
     def held(self, institution: str) -> Mapping[str, int]:
         """Return what the institution's own accounts have, its own claims left out."""
         return self._own.get(institution, {})
+
+
+def levels_now(books: Books, institution: str) -> dict[str, Level]:
+    """Return what an institution has and owes of each currency or thing in the end, by one walk over its own.
+
+    It is what `Coverage.now` says of those things, for a state of which nobody followed the log, such as a
+    fork. Rejections: `unknown_institution`.
+    """
+    books.institution(institution)
+    in_hand = books.in_hand_of(institution)
+    owed: dict[str, int] = {}
+    for claim in books.claims_on(institution):
+        end = end_of(books.state.get, claim)
+        own = sum(max(0, books.balances(account).get(claim, 0)) for account in in_hand)
+        units = mul_div_up(books.outstanding(claim) - own, end.numerator, end.denominator)
+        owed[end.thing] = owed.get(end.thing, 0) + units
+    held: dict[str, int] = {}
+    for account in in_hand:
+        for asset, units in books.balances(account).items():
+            if units > 0 and books.asset(asset).obligor != institution:
+                held[asset] = held.get(asset, 0) + units
+    assets: dict[str, int] = {}
+    for asset, units in held.items():
+        end = end_of(books.state.get, asset)
+        at_par = mul_div_down(units, end.numerator, end.denominator)
+        assets[end.thing] = assets.get(end.thing, 0) + at_par
+    return {thing: Level(0, assets.get(thing, 0), units) for thing, units in sorted(owed.items())}
+
+
+def lowest_now(books: Books, institution: str) -> int | str:
+    """Return the lowest of an institution's ratios in parts per million, or in words why there is none."""
+    ratios = [level.ratio_ppm for level in levels_now(books, institution).values() if level.liabilities]
+    told = [ratio for ratio in ratios if ratio is not None]
+    return min(told) if told else "it owes others nothing"
