@@ -38,7 +38,7 @@ def test_a_deposit_is_credit_on_its_bank_and_through_it_on_whoever_owes_what_the
             (Amount(ALDER, 20_000, 1_000_000), Amount(NOTE, 100, 1_000_000)),
             20_100,
             1_000_000,
-            coverage_missing="not asked",
+            coverage_ppm=2_487_562,
         ),
         Exposure(
             "central-bank",
@@ -47,7 +47,7 @@ def test_a_deposit_is_credit_on_its_bank_and_through_it_on_whoever_owes_what_the
             20_000,
             995_024,
             via=("alder-bank",),
-            coverage_missing="not asked",
+            coverage_ppm=0,
         ),
     )
     assert (seen.contracts, seen.powers, seen.oracles) == ((), (), ())
@@ -232,6 +232,21 @@ def test_coverage_of_each_obligor_stands_beside_it_or_why_it_cannot_be_said(city
         (1_250_000, ""),
         (None, "nobody attested it"),
     ]
+
+
+def test_an_obligors_coverage_is_what_it_has_over_what_others_have_of_its_claims(city):
+    def seen(account):
+        return {
+            one.name: (one.coverage_ppm, one.coverage_missing)
+            for one in trust_of_account(city.books, account).obligors
+        }
+
+    assert seen("bob") == {"birch-bank": (3_000_000, ""), "central-bank": (0, "")}
+    city.do("birch", issue("birch", (BIRCH, "alice", 20_001)))
+    assert seen("bob")["birch-bank"] == (999_966, "")
+    city.do("alder", issue("alder", (ALDER, "alder.desk", 10**6)))
+    assert seen("alice")["alder-bank"] == (2_487_562, "")
+    city.do("alice", call("alice", "till", "lend", units=1_000, spend=[(ALDER, 1_000)]))
 
 
 def test_units_of_another_account_are_priced_only_where_a_price_is_given(city):

@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "history": "Show what moved on an account.",
         "receipt": "Show what one transaction did.",
         "trust": "Show whom an account or asset relies on.",
+        "drill": "Let everyone withdraw on a fork, and see who fails.",
     },
     "Prove": {
         "proof": "Make and check offline proofs.",

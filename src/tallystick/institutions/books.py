@@ -353,6 +353,14 @@ class Books:
                 found += [(contract, statement) for statement in self.ask(contract, "statements")]
         return found
 
+    def names_in(self, contract: str) -> list[str]:
+        """Return the accounts whose names stand in a contract's tables or parameters, sorted."""
+        return sorted(
+            name
+            for name, contracts in self._known_to.items()
+            if contract in contracts and self.state.get(("account", name)) is not None
+        )
+
     def powers(self, contract: str) -> list[Power]:
         """Return who has which power in a contract. Rejections: those of `ask`."""
         found: list[Power] = self.ask(contract, "powers")

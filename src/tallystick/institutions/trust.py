@@ -26,8 +26,9 @@ from typing import Literal
 
 from tallystick.institutions.books import Books
 from tallystick.institutions.holdings import Unanswered, holdings_of, look_through
+from tallystick.institutions.owing import end_of
 from tallystick.institutions.prices import Missing, Price, Prices
-from tallystick.ledger.amounts import mul_div_down
+from tallystick.ledger.amounts import mul_div_down, mul_div_up
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.records import Account, Asset
 from tallystick.ledger.rejections import Code, Rejection
@@ -56,8 +57,8 @@ class Exposure:
     of a holder of one. `value` is what the priced part of `amounts` is worth in the lens's unit, rounded
     down, and `share_ppm` its part of everything priced; both None without a price. `on` is the asset or
     contract in which a power lies, `bound` and `delay_seconds` are the power's. `via` names the obligors
-    between the holder and one that is `through`. `coverage_ppm` is the obligor's coverage, or None with
-    `coverage_missing` saying why.
+    between the holder and one that is `through`. `coverage_ppm` is the obligor's coverage in kind (see
+    `coverage_in_kind`), or None with `coverage_missing` saying why.
     """
 
     name: str
@@ -203,6 +204,37 @@ def obligor_chain(books: Books, asset: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def coverage_in_kind(books: Books, obligor: str, claims: Iterable[str]) -> int | str:
+    """Return the lowest of an obligor's assets over liabilities, in ppm, in what these claims come to.
+
+    As `coverage.Coverage` counts now: at par, in one thing, what lies in its own accounts and contracts
+    against what others have of its claims. In words where the obligor is no institution, or owes nothing.
+    """
+    get = books.state.get
+    if get(("institution", obligor)) is None:
+        return "no institution"
+    accounts = [*books.accounts_of(obligor), *books.contracts_of(obligor)]
+    ratios = []
+    for thing in sorted({end_of(get, claim).thing for claim in claims}):
+        owed = 0
+        for claim in books.claims_on(obligor):
+            end = end_of(get, claim)
+            if end.thing == thing:
+                others = books.outstanding(claim) - sum(
+                    max(0, books.balances(name).get(claim, 0)) for name in accounts
+                )
+                owed += mul_div_up(max(0, others), end.numerator, end.denominator)
+        has = 0
+        for name in accounts:
+            for asset, units in books.balances(name).items():
+                end = end_of(get, asset)
+                if units > 0 and end.thing == thing and books.asset(asset).obligor != obligor:
+                    has += mul_div_down(units, end.numerator, end.denominator)
+        if owed:
+            ratios.append(mul_div_down(has, PPM, owed))
+    return min(ratios) if ratios else "owes others nothing of this"
+
+
 def usual_unit(books: Books, parts: Iterable[Part]) -> str:
     """Return the unit of account that most of the claims come to at par; the first by name among equals."""
     counted: dict[str, int] = {}
@@ -326,7 +358,10 @@ class _Lens:
 
     def _covered(self, key: tuple[str, str], amounts: _Units, via: tuple[str, ...]) -> Exposure:
         obligor, how = key
-        told = self.coverage(obligor) if self.coverage is not None else "not asked"
+        if self.coverage is not None:
+            told = self.coverage(obligor)
+        else:
+            told = coverage_in_kind(self.books, obligor, amounts)
         ratio, why = (told, "") if isinstance(told, int) else (None, told)
         return self._exposure(obligor, how, amounts, via=via, coverage_ppm=ratio, coverage_missing=why)
 

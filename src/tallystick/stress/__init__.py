@@ -7,6 +7,9 @@
     raising      how one that is short finds cash: claims called, contracts left, assets sold, a lender
     drill        run_drill(state, kinds, scenario): the days, one after another -> Outcome
     outcome      Outcome: who was paid what and when, who failed, why, in which order; its document and hash
+    leaving      everyone leaves a contract: by its own exits, day after day
+    rescue       the least help that would have stopped a failure, by bisection
+    curve        the run curve: share withdrawn -> share paid, as data and as a picture
     replay/      histories of institutions that failed, day by day, as somebody saw them then
 
 A drill simulates people, not the ledger: every withdrawal, sale and payment on its fork is a transaction that

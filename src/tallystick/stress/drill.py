@@ -109,8 +109,6 @@ class Drill:
                 for name, lot in self.books.lots_in(claim):
                     if lot.holder not in own:
                         self.tills.adopt(name, lot)
-        for institution, units in sorted(self.scenario.help_units.items()):
-            self._help(institution, units)
 
     def _help(self, institution: str, units: int) -> None:
         """Let whoever issues an institution's cash give it some: what a rescue tries."""
@@ -169,6 +167,9 @@ class Drill:
     def _run_day(self, day: int) -> None:
         self._pass_time(day)
         self.raiser.begin_day()
+        if day == 0:
+            for institution, units in sorted(self.scenario.help_units.items()):
+                self._help(institution, units)
         self._script(day)
         self._ask(day)
         self.tills.file()

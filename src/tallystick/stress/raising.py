@@ -80,6 +80,8 @@ class Raiser:
         self.loans: list[Loan] = []
         self.left: list[Left] = []
         self.calls = 0
+        self.refused: dict[tuple[str, str], str] = {}
+        """The code with which an exit was refused last, by account and contract."""
         self._lent = 0
         self._waiting_asked: set[tuple[str, str]] = set()
         self._tried: set[tuple[object, ...]] = set()
@@ -204,6 +206,7 @@ class Raiser:
         )
         outcome = self.ground.do(account, call)
         if isinstance(outcome, Rejection):
+            self.refused[account, contract] = outcome.code.value
             return False
         got = tuple(
             (asset, change) for who, asset, change, _ in outcome.postings if who == account and change > 0

@@ -1,0 +1,323 @@
+"""`tallystick drill`: everybody withdraws, on a fork, and what comes of it.
+
+The command is the drill's own process: it opens the ledger file for reading, as it stands, and nothing of
+what happens on the fork is kept. The rule that must hold: what is printed for people and what `--json` writes
+come from one outcome.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.session import Session, align, read_file
+from tallystick.cli.trust import percent
+from tallystick.client.amounts import format_amount
+
+if TYPE_CHECKING:
+    from tallystick.cli.opened import OpenLedger
+
+Scenario = Any
+Outcome = Any
+Exodus = Any
+"""`stress`'s own types: a command may name its room only where it runs."""
+
+ROWS_SHOWN_MAX = 20
+EVERYBODY = "all"
+
+
+@make_command(
+    "drill",
+    ledger=True,
+    example="""\
+tallystick drill alder-bank --withdraw 100%
+tallystick drill all --withdraw 50% --per-day 10%
+tallystick drill alder-bank --lender central --haircut 20% --help-needed
+tallystick drill alder-bank --picture run-curve.png
+tallystick drill eur-gold                      everyone leaves a contract
+tallystick drill --scenario what-if.json""",
+)
+@click.argument("subject", metavar="INSTITUTION|CONTRACT|all", required=False)
+@click.option(
+    "--withdraw", default="100%", show_default=True, help="How much of its claims each holder wants."
+)
+@click.option(
+    "--per-day", default="", metavar="PERCENT", help="So much a day, until it is all; else at once."
+)
+@click.option("--runner", "runners", multiple=True, metavar="ACCOUNT", help="Only these run; repeat.")
+@click.option("--days", type=click.IntRange(1, 3660), default=None, help="How far to look. [default: 30]")
+@click.option("--cash", multiple=True, metavar="UNIT=ASSET", help="What pays a unit of account; repeat.")
+@click.option("--shock", multiple=True, metavar="ASSET=PERCENT", help="Value an asset so much lower; repeat.")
+@click.option("--lender", metavar="ACCOUNT", help="This issuer of cash lends of last resort.")
+@click.option("--haircut", default="0%", show_default=True, help="What the lender takes off collateral.")
+@click.option(
+    "--scenario",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A scenario as a JSON document, in place of the options above.",
+)
+@click.option("--help-needed", is_flag=True, help="Find the least help that would have stopped each target.")
+@click.option("--curve", is_flag=True, help="Drill every share up to --withdraw, and show what is paid.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Write the run curve here, as PNG."
+)
+@click.option("--points", type=click.IntRange(2, 200), default=20, show_default=True, help="Of the curve.")
+@click.option("--holders", is_flag=True, help="With --json: every holder's claim as well.")
+def command(
+    session: Session,
+    subject: str | None,
+    *,
+    withdraw: str,
+    per_day: str,
+    runners: tuple[str, ...],
+    days: int | None,
+    cash: tuple[str, ...],
+    shock: tuple[str, ...],
+    lender: str | None,
+    haircut: str,
+    file: Path | None,
+    help_needed: bool,
+    curve: bool,
+    picture: Path | None,
+    points: int,
+    holders: bool,
+) -> None:
+    """Let holders withdraw from an institution on a fork, and say who is paid, who fails, and why.
+
+    Every withdrawal is a transaction that the ledger accepts: demand claims are called, cash is paid, whoever
+    is short calls others, leaves contracts, sells into pools at what they pay, and borrows if a lender
+    stands. What is owed at a date waits for it. With a contract, all who have something inside leave it.
+    Nothing is kept. A result can be recomputed: the same state and scenario give the same hash.
+    """
+    from tallystick.stress.scenario import ScenarioInvalid
+
+    if (subject is None) is (file is None):
+        raise CommandError(
+            "name an institution, a contract or `all`, or a --scenario", hint="tallystick drill all"
+        )
+    with session.reading() as ledger:
+        try:
+            if subject is not None and _is_contract(ledger, subject):
+                _leave(session, ledger, subject, days=days or 30)
+                return
+            scenario = (
+                _read(file)
+                if file is not None
+                else _scenario(
+                    subject or "",
+                    withdraw=withdraw,
+                    per_day=per_day,
+                    runners=runners,
+                    days=days,
+                    cash=cash,
+                    shock=shock,
+                    lender=lender,
+                    haircut=haircut,
+                )
+            )
+            if curve or picture is not None:
+                _curve(session, ledger, scenario, picture=picture, points=points)
+            else:
+                _drill(session, ledger, scenario, help_needed=help_needed, holders=holders)
+        except ScenarioInvalid as invalid:
+            raise CommandError(
+                "the scenario cannot be run:\n" + "\n".join(f"  {error}" for error in invalid.errors),
+                hint="docs/concepts/drills.md says what a scenario holds",
+                code="scenario_invalid",
+            ) from None
+
+
+def _is_contract(ledger: "OpenLedger", subject: str) -> bool:
+    return ledger.get("institution", subject) is None and ledger.get("instance", subject) is not None
+
+
+def _read(file: Path) -> Scenario:
+    import json
+
+    from tallystick.stress.scenario import read_scenario
+
+    try:
+        document = json.loads(read_file(file))
+    except ValueError as error:
+        raise CommandError(f"{file} is no JSON: {error}") from None
+    return read_scenario(document)
+
+
+def _scenario(
+    subject: str,
+    *,
+    withdraw: str,
+    per_day: str,
+    runners: tuple[str, ...],
+    days: int | None,
+    cash: tuple[str, ...],
+    shock: tuple[str, ...],
+    lender: str | None,
+    haircut: str,
+) -> Scenario:
+    """Return the scenario of the options, by way of its document: so its errors are told like a file's."""
+    from dataclasses import replace
+
+    from tallystick.stress.scenario import everybody_withdraws, read_scenario
+
+    path = everybody_withdraws(percent=withdraw, per_day=per_day)
+    horizon = days or path.horizon_days
+    document: dict[str, Any] = {
+        "targets": EVERYBODY if subject == EVERYBODY else [subject],
+        "withdraw": "0%",
+        "horizon_days": max(horizon, len(path.withdraw_ppm)),
+        "cash": dict(_pair(one, "--cash UNIT=ASSET") for one in cash),
+        "shocks": [
+            {"day": 0, "asset": asset, "change": change}
+            for asset, change in (_pair(one, "--shock ASSET=PERCENT") for one in shock)
+        ],
+        "lender_of_last_resort": None if lender is None else {"lender": lender, "haircut": haircut},
+    }
+    if runners:
+        document["runners"] = list(runners)
+    return replace(read_scenario(document), withdraw_ppm=path.withdraw_ppm)
+
+
+def _pair(text: str, shape: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise CommandError(
+            f"{text[:80]!r} is not {shape}", hint="such as EUR=reserve@central, gold@vault=-30%"
+        )
+    return name, value
+
+
+# ------------------------------------------------------------------------------------------------ drills
+
+
+def _drill(
+    session: Session, ledger: "OpenLedger", scenario: Scenario, *, help_needed: bool, holders: bool
+) -> None:
+    from tallystick.stress.drill import run_drill
+    from tallystick.stress.rescue import find_rescue
+
+    file = ledger.file
+    root = file.commitment.commit().hex()
+    with session.progress("days", scenario.horizon_days) as progress:
+        outcome = run_drill(
+            file.state, file.kinds, scenario, state_root=root, index=file.size, progress=progress
+        )
+    document = outcome.document(holders=holders)
+    rescues = []
+    if help_needed:
+        wanted = scenario.targets or [one.institution for one in outcome.failures]
+        with session.progress("drills for help", len(wanted)) as progress:
+            for number, name in enumerate(wanted):
+                rescues.append(find_rescue(file.state, file.kinds, scenario, outcome, name, index=file.size))
+                progress(number + 1)
+        document["help"] = [
+            {
+                "institution": one.institution,
+                "cash": one.cash,
+                "units": None if one.units is None else str(one.units),
+                "drills": one.runs,
+            }
+            for one in rescues
+            if one is not None
+        ]
+    session.show(document, *_lines(ledger, outcome, document))
+
+
+def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> list[str]:
+    from tallystick.stress.outcome import told
+
+    decimals = ledger.decimals(
+        {one.cash for one in outcome.survival if one.cash}
+        | {one.cash for one in outcome.failures if one.cash}
+    )
+    lines = told(outcome, decimals=list(decimals.items())) or ["nobody fails"]
+    rows = [
+        [
+            one["institution"],
+            one["cash"] or "(nothing here)",
+            format_amount(one["due"], decimals=decimals.get(one["cash"], 0)),
+            percent(one["paid_ppm"]),
+            "to the end" if one["first_failing_day"] is None else f"until day {one['first_failing_day']}",
+        ]
+        for one in document["survival"][:ROWS_SHOWN_MAX]
+    ]
+    if rows:
+        lines += ["", *align([["institution", "pays in", "due", "paid", "lasts"], *rows])]
+    losses = sorted(outcome.losses, key=lambda row: (-row[3], row))[:ROWS_SHOWN_MAX]
+    if losses:
+        table = [
+            [creditor, debtor, format_amount(str(units), decimals=decimals.get(cash, 0)), cash]
+            for creditor, debtor, cash, units in losses
+        ]
+        lines += ["", *align([["not paid to", "by", "units", "in"], *table])]
+        if len(outcome.losses) > len(losses):
+            lines.append(f"and {len(outcome.losses) - len(losses)} more")
+    for one in document.get("help", ()):
+        what = "no help in cash"
+        if one["units"] is not None:
+            what = f"{format_amount(one['units'], decimals=decimals.get(one['cash'], 0))} {one['cash']}"
+        lines.append(f"{one['institution']}: {what} would have stopped it ({one['drills']} drills)")
+    lines += [
+        "",
+        f"{outcome.transactions} transactions on a fork of state {outcome.state_root[:16]}; nothing was kept",
+        f"result {document['result_hash']}",
+    ]
+    return lines
+
+
+# ------------------------------------------------------------------------------------- curves, contracts
+
+
+def _curve(
+    session: Session, ledger: "OpenLedger", scenario: Scenario, *, picture: Path | None, points: int
+) -> None:
+    from tallystick.stress.curve import curve_document, run_curve, write_picture
+
+    if len(scenario.targets) != 1:
+        raise CommandError("a run curve is of one institution", hint="tallystick drill INSTITUTION --curve")
+    institution, file = scenario.targets[0], ledger.file
+    with session.progress("drills", points) as progress:
+        found = run_curve(
+            file.state, file.kinds, scenario, institution, points=points, index=file.size, progress=progress
+        )
+    if picture is not None:
+        write_picture(institution, found, picture)
+        session.note(f"picture written to {picture}")
+    rows = [[percent(one.withdrawn_ppm), percent(one.paid_ppm), str(one.failures)] for one in found]
+    session.show(curve_document(institution, found), *align([["withdrawn", "paid", "failures"], *rows]))
+
+
+def _leave(session: Session, ledger: "OpenLedger", contract: str, *, days: int) -> None:
+    from tallystick.stress.leaving import everyone_leaves
+
+    file = ledger.file
+    root = file.commitment.commit().hex()
+    with session.progress("days", days) as progress:
+        exodus = everyone_leaves(
+            file.state, file.kinds, contract, days=days, state_root=root, index=file.size, progress=progress
+        )
+    session.show(exodus.document(), *_exodus_lines(ledger, exodus))
+
+
+def _exodus_lines(ledger: "OpenLedger", exodus: Exodus) -> list[str]:
+    named = {asset for one in exodus.leavers for asset, _ in (*one.got, *one.inside)}
+    decimals = ledger.decimals(named)
+
+    def amounts(pairs: tuple[tuple[str, int], ...]) -> str:
+        told = [
+            f"{format_amount(str(units), decimals=decimals.get(asset, 0))} {asset}" for asset, units in pairs
+        ]
+        return ", ".join(told)
+
+    lines = [f"{exodus.out} of {len(exodus.leavers)} leave {exodus.contract} with all that they have inside"]
+    rows = [
+        [one.account, amounts(one.got), amounts(one.inside), one.why]
+        for one in exodus.leavers[:ROWS_SHOWN_MAX]
+    ]
+    if rows:
+        lines += ["", *align([["account", "gets", "still inside", "because"], *rows])]
+    if len(exodus.leavers) > len(rows):
+        lines.append(f"and {len(exodus.leavers) - len(rows)} more")
+    lines += ["", f"{exodus.transactions} transactions on a fork; nothing was kept", f"result {exodus.hash}"]
+    return lines

@@ -1,0 +1,69 @@
+"""The rescue: the least help on day 0 with which an institution does not fail, found by bisection.
+
+Help is cash: so many units of what the institution pays with, issued to it by whoever issues that. Whether it
+suffices is asked of the drill itself, again and again, so that everything that help sets in motion (others
+who are paid, assets that need not be sold) is part of the answer. More help never makes it fail where less
+did not, so halving finds the least.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tallystick.ledger.apply import Kinds
+from tallystick.ledger.store import Store
+from tallystick.stress.drill import run_drill
+from tallystick.stress.outcome import Outcome
+from tallystick.stress.scenario import Scenario
+
+RUNS_MAX = 140
+"""Amounts stay below 2^128: doubling and halving need no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """`units` of `cash` are the least that would have stopped it; None if no amount of cash would."""
+
+    institution: str
+    cash: str
+    units: int | None
+    runs: int
+
+
+def find_rescue(
+    state: Store,
+    kinds: Kinds,
+    scenario: Scenario,
+    outcome: Outcome,
+    institution: str,
+    *,
+    index: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Rescue | None:
+    """Return the least help for an institution that failed in `outcome`, or None if it did not fail."""
+    failure = outcome.failure(institution)
+    if failure is None:
+        return None
+    runs = 0
+
+    def survives(units: int) -> bool:
+        nonlocal runs
+        runs += 1
+        if progress is not None:
+            progress(runs)
+        helped = replace(scenario, help_units={institution: units})
+        return run_drill(state, kinds, helped, index=index).failure(institution) is None
+
+    if not failure.cash:
+        return Rescue(institution, "", None, 0)
+    fails, enough = 0, max(1, failure.due - failure.paid)
+    while not survives(enough):
+        if runs >= RUNS_MAX or enough >= 1 << 120:
+            return Rescue(institution, failure.cash, None, runs)
+        fails, enough = enough, enough * 2
+    while enough - fails > 1:
+        middle = (fails + enough) // 2
+        if survives(middle):
+            enough = middle
+        else:
+            fails = middle
+    return Rescue(institution, failure.cash, enough, runs)

@@ -1,0 +1,83 @@
+"""`tallystick drill`, on a small ledger with a bank that has half of what it owes."""
+
+import json
+
+import pytest
+
+from tests.cli.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path).start("alice", "bob", "central")
+    desk("institution found central-bank --account central --role central_bank")
+    desk("asset create reserve --issuer central --kind claim --obligor central-bank --owes EUR --decimals 2")
+    desk("asset issue eur@bank --leg alice:100.00 --leg bob:60.00")
+    desk("asset issue reserve@central bank 80.00")
+    return desk
+
+
+def test_a_full_run_names_who_fails_why_and_who_is_not_paid(desk):
+    told = desk("drill bank-ag --withdraw 100%")
+    assert "1. bank-ag fails on day 0: pays 80.00 reserve@central of 160.00 reserve@central" in told
+    assert "alice        bank-ag  50.00  reserve@central" in told
+    document = desk.json("drill bank-ag --holders")
+    assert document["claims"][0]["paid_ppm"] == 500_000
+    assert desk.json("drill bank-ag")["result_hash"] == document["result_hash"]
+    assert "claims" not in desk.json("drill bank-ag")
+
+
+def test_half_a_run_is_survived_and_a_slow_one_lasts_until_its_day(desk):
+    assert "nobody fails" in desk("drill all --withdraw 50%")
+    assert desk.json("drill all --per-day 10%")["survival"][0]["first_failing_day"] == 5
+
+
+def test_help_and_the_curve(desk):
+    assert "bank-ag: 80.00 reserve@central would have stopped it" in desk("drill bank-ag --help-needed")
+    curve = desk.json("drill bank-ag --curve --points 4")
+    assert [one["paid_ppm"] for one in curve["points"]] == [1_000_000, 1_000_000, 1_000_000, 666_666, 500_000]
+    desk("drill bank-ag --points 2 --picture run.png")
+    assert (desk.folder / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_of_it_is_kept(desk):
+    before = desk.json("info")
+    desk("drill all")
+    assert desk.json("info") == before
+    assert desk.units("alice") == 10_000
+
+
+def test_a_scenario_in_a_file_is_read_and_all_its_errors_are_told(desk):
+    desk.write("half.json", json.dumps({"targets": "all", "withdraw": ["25%", "25%"]}))
+    assert "nobody fails" in desk("drill --scenario half.json")
+    desk.write("bad.json", json.dumps({"targets": ["nowhere"], "withdraw": "200%", "days": 3}))
+    problem = desk.refused("drill --scenario bad.json", code="scenario_invalid", exit_code=2)
+    assert "withdraw[0]: is 0% to 100%, not 200%" in problem["message"]
+    assert "has no field 'days'" in problem["message"]
+    desk.write("no.json", "{")
+    desk.refused("drill --scenario no.json", code="usage", exit_code=2)
+
+
+def test_what_cannot_be_meant_is_refused(desk):
+    desk.refused("drill", code="usage", exit_code=2)
+    desk.refused("drill bank-ag --scenario half.json", code="usage", exit_code=2)
+    desk.refused("drill nowhere", code="scenario_invalid", exit_code=2)
+    desk.refused("drill all --curve", code="usage", exit_code=2)
+    desk.refused("drill all --cash EUR", code="usage", exit_code=2)
+    desk.refused("drill all --withdraw half", code="scenario_invalid", exit_code=2)
+
+
+def test_everyone_leaves_a_contract(desk):
+    desk("asset create chip --issuer alice --kind token")
+    desk("asset issue chip@alice bob 1000000")
+    desk(
+        "contract deploy pool constant_product_pool --account bob"
+        " --arg asset_0=eur@bank --arg asset_1=chip@alice"
+    )
+    desk(
+        "contract call pool mint --account bob --arg units_0=4000 --arg units_1=4000"
+        " --spend eur@bank=40.00 --spend chip@alice=4000"
+    )
+    told = desk("drill pool")
+    assert "1 of 1 leave pool with all that they have inside" in told
+    assert desk.json("drill pool")["leavers"][0]["got"] == [["chip@alice", "3000"], ["eur@bank", "3000"]]
