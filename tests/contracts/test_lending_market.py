@@ -14,7 +14,8 @@ from tallystick.ledger.pools import Price
 from tallystick.ledger.rates import YEAR_SECONDS
 from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code, Rejection
-from tests.contracts.feeds import REPORTERS
+from tallystick.ledger.transactions import ClawBack
+from tests.contracts.feeds import REPORTERS, deploy_oracle
 from tests.contracts.lending import (
     ALL,
     COLLATERAL,
@@ -31,7 +32,8 @@ from tests.contracts.lending import (
     refuses,
     set_price,
 )
-from tests.ledger.world import SECOND, START, transfer
+from tests.contracts.market import ISSUER, Market
+from tests.ledger.world import SECOND, START, create, issue, transfer
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_a_fee_of_the_interest_is_paid_in_shares_and_collected_by_its_account():
     [fee] = market.view(MARKET, "positions", account="fees")
     worth = market.view(MARKET, "price", asset_in=SHARE, asset_out=LOAN)
     assert (fee.asset, fee) == (SHARE, unwritten)
-    assert fee.units * worth.numerator // worth.denominator == 314  # a tenth of 3,154, less the rounding
+    assert fee.units * worth.numerator // worth.denominator == 315  # a tenth of 3,155
     assert refuses(market, "lender", "collect").code is Refusal.NOTHING_TO_COLLECT
     assert int(act(market, "fees", "collect")) == fee.units
     assert market.world.balance("fees", SHARE) == fee.units
@@ -571,3 +573,61 @@ def test_events_tell_what_a_chart_needs(market):
         "total_supplied": "1000000",
         "total_borrowed": "30000",
     }
+
+
+# What the ledger's own limits and an issuer's powers could do to it.
+
+
+def test_a_debt_that_outgrew_the_ledger_holds_nobody_elses_collateral_for_ever(empty):
+    deploy_market(
+        empty,
+        "dear",
+        rate={"type": "linear", "base": 1_000 * WAD, "slope": 0},
+        fee=WAD // 4,
+        fee_account="fees",
+    )
+    act(empty, "lender", "supply", units=10**9, contract="dear")
+    act(empty, "bob", "supply_collateral", units=1_000, contract="dear")
+    open_loan(empty, "alice", collateral=10**9, units=10**9 - 7, contract="dear")
+    for _ in range(400):
+        empty.world.time += 86_400 * SECOND
+        act(empty, "keeper", "accrue", contract="dear")
+    assert empty.view("dear", "state").supplied == 2**128 - 1
+    act(empty, "bob", "withdraw_collateral", units=1_000, contract="dear")
+    act(empty, "lender", "withdraw", units=7, contract="dear")
+
+
+def clawed_back(units):
+    """Return a market in which two lend 1,000 each, alice owes 500, and `units` of the rest were taken."""
+    market = Market(accounts=("lender", "other", "alice", *REPORTERS))
+    world = market.world
+    world.do(ISSUER, create(ISSUER, "eur", claw_back_by=ISSUER), create(ISSUER, "gold"))
+    for who in ("lender", "other", "alice"):
+        world.do(ISSUER, issue(ISSUER, (LOAN, who, FUNDS), (COLLATERAL, who, FUNDS)))
+    deploy_oracle(market, ORACLE, base=COLLATERAL, quote=LOAN)
+    set_price(market, 60)
+    deploy_market(market)
+    for who in ("lender", "other"):
+        act(market, who, "supply", units=1_000)
+    open_loan(market, "alice", collateral=1_000, units=500)
+    world.do(ISSUER, ClawBack(account=ISSUER, asset=LOAN, source=MARKET, units=str(units), reason="order"))
+    return market
+
+
+def test_a_claw_back_falls_on_all_lenders_alike_once_anybody_says_so():
+    market = clawed_back(1_200)
+    assert market.call("alice", MARKET, "sync") == "1200"
+    assert market.call("alice", MARKET, "sync") == "0"
+    # 300 are at hand and 500 owed: each lender's half is 400.
+    assert market.view(MARKET, "withdrawable", account="lender").units == 400
+    shares = position(market, "alice").debt_shares
+    act(market, "alice", "repay", shares=shares)
+    for who in ("lender", "other"):
+        act(market, who, "withdraw", shares=10**9)
+        assert market.world.balance(who, LOAN) == FUNDS - 600
+    assert market.world.balance(MARKET, LOAN) == 0
+
+
+def test_the_market_itself_has_no_way_out_of_itself(market):
+    assert market.view(MARKET, "exits", account=MARKET) == []
+    assert position(market, MARKET).units == 0

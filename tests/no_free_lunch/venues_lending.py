@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from tallystick.contracts.lending_market import LendingMarket, Moved, units_up
 from tallystick.ledger.contract import method
 from tallystick.ledger.rates import WAD, compounded
@@ -152,7 +154,7 @@ class PaysUp(LendingMarket):
 
 
 def _rest(market: Any) -> tuple[int, ...]:
-    return (market.borrowed, market.debt_shares, market.collateral, market.updated, market.rate_at_target)
+    return msgspec.structs.astuple(market)[1:]
 
 
 class LiquidatesAnyone(LendingMarket):

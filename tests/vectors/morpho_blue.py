@@ -80,6 +80,7 @@ class Life:
             freshness_seconds=FOR_EVER,
             quorum=1,
             rate={"type": "linear", "base": 0, "slope": 10**18},
+            carry=False,
             **fee,
             **lltv,
         )

@@ -17,8 +17,10 @@ owns, keep a share cheap, so that the first lender cannot make it dear. Every di
 Beyond the source: lenders' shares are an asset; borrowing that pays nothing is refused, for it makes debt
 shares from air; positions are kept in the order in which a falling price meets them, so that a keeper sees
 whom and a lender how long; `liquidate_most` fits a budget, and dust that nobody would buy is written off by
-whoever finds it. Refused: other accounts' authorisations (mandates are the ledger's), a fee or a model that
-anybody could change, and the source's free flash loan (pools lend).
+whoever finds it. Interest is carried to the last part of a unit unless `carry` is false: the source rounds it
+down at every call, so whoever calls each second pays none on a debt of cents. Refused: other accounts'
+authorisations (mandates are the ledger's), a fee or a model that anybody could change, and the source's free
+flash loan (pools lend).
 
 Source: Morpho Labs, "Morpho Blue Whitepaper" (2023). To the unit: src/Morpho.sol and its libraries of
 morpho-org/morpho-blue at 3085651. Rate models: `ledger/rates.py`.
@@ -56,6 +58,8 @@ PPM = 1_000_000
 RANK_ONE = 1 << 64
 """Debt shares for one unit of collateral are ranked as a fraction of this."""
 LISTED_MAX = 100
+DEBT_SHARES_PER_UNIT_MAX = 1_000 * VIRTUAL_SHARES
+"""Repaying share by share rounds debts away from under their shares; never further than this."""
 YEARS_AHEAD = 100
 
 SHARE_CODE = "share"
@@ -64,7 +68,9 @@ SHARE_CODE = "share"
 class Parameters(Record, frozen=True):
     """The pair, the oracle and what is demanded of it, the loan-to-value that liquidates, the rate model.
 
-    `lltv`, `fee` (of the interest) and a model's rates count in WAD, 10^18. Nothing of it can change.
+    `lltv`, `fee` (of the interest) and a model's rates count in WAD, 10^18. `carry` keeps what rounding
+    leaves of interest for the next time; without it the market is the source's to the unit. Nothing of it can
+    change.
     """
 
     loan: str
@@ -76,6 +82,7 @@ class Parameters(Record, frozen=True):
     lltv: int = 5 * 10**17
     fee: int = 0
     fee_account: str = ""
+    carry: bool = True
 
 
 class Refusal(StrEnum):
@@ -110,7 +117,8 @@ class Market(Record, frozen=True):
 
     Units supplied and owed with interest to second `updated`, debt shares, and all collateral;
     `rate_at_target` is an adaptive model's own. `fee_shares` are due to the fee's account, and minted when it
-    collects them: until then they count in every price, and an accrual moves nothing.
+    collects them: until then they count in every price, and an accrual moves nothing. `carried` is interest
+    short of a unit, WAD.
     """
 
     supplied: int = 0
@@ -120,6 +128,7 @@ class Market(Record, frozen=True):
     updated: int = 0
     rate_at_target: int = 0
     fee_shares: int = 0
+    carried: int = 0
 
 
 class Loan(Record, frozen=True):
@@ -220,7 +229,8 @@ def liquidation_incentive(lltv: int) -> int:
 def accrue(params: Parameters, market: Market, *, supply: int, second: int) -> Market:
     """Return the market with the interest of the whole seconds since it was updated.
 
-    `supply` is the lenders' shares outstanding. Interest and the fee's shares are rounded down.
+    `supply` is the lenders' shares outstanding. Interest and the fee's shares are rounded down, and stop
+    growing where they would not fit: a market that outgrew the ledger would hold its collateral for ever.
     """
     elapsed = second - market.updated
     if elapsed <= 0:
@@ -232,20 +242,25 @@ def accrue(params: Parameters, market: Market, *, supply: int, second: int) -> M
         rate_at_target=market.rate_at_target,
         elapsed_seconds=elapsed,
     )
-    interest = mul_div_down(market.borrowed, compounded(rate, elapsed), WAD)
+    interest, carried = divmod(market.borrowed * compounded(rate, elapsed) + market.carried, WAD)
+    interest = min(interest, max(UNITS_LIMIT - 1 - market.supplied, 0))
     supplied = market.supplied + interest
     fee_shares = market.fee_shares
     if params.fee and interest:
-        fee_units = mul_div_down(interest, params.fee, WAD)
-        fee_shares += shares_down(fee_units, supplied - fee_units, supply + fee_shares)
-    return Market(
-        supplied,
-        market.borrowed + interest,
-        market.debt_shares,
-        market.collateral,
-        second,
-        rate_at_target,
-        fee_shares,
+        fee_wad = interest * params.fee
+        if not params.carry:
+            fee_wad -= fee_wad % WAD
+        rest = (supplied + VIRTUAL_UNITS) * WAD - fee_wad
+        more = mul_div_down(fee_wad, supply + fee_shares + VIRTUAL_SHARES, rest)
+        fee_shares += max(min(more, UNITS_LIMIT - 1 - supply - fee_shares), 0)
+    return replace(
+        market,
+        supplied=supplied,
+        borrowed=market.borrowed + interest,
+        updated=second,
+        rate_at_target=rate_at_target,
+        fee_shares=fee_shares,
+        carried=carried if params.carry else 0,
     )
 
 
@@ -519,7 +534,7 @@ class LendingMarket(Contract):
         market = _repaid(market, done.repaid, done.shares)
         market = replace(market, collateral=market.collateral - done.seized)
         if not left.collateral and left.shares:
-            bad = min(market.borrowed, units_up(left.shares, market.borrowed, market.debt_shares))
+            bad = _bad_debt(market, left.shares)
             market = replace(
                 market,
                 supplied=market.supplied - bad,
@@ -546,6 +561,20 @@ class LendingMarket(Contract):
         return done
 
     @method
+    def sync(self, ctx: CallContext) -> int:
+        """Take what the loan asset's issuer clawed back from here off the lenders' units, for all alike.
+
+        Whoever is quick would otherwise leave in full, and the last with nothing. Returns what was missing.
+        """
+        market, _ = self._accrue(ctx)
+        missing = max(market.supplied - market.borrowed - ctx.balance(ctx.params.loan), 0)
+        market = replace(market, supplied=market.supplied - missing)
+        ctx.put("market", value=market)
+        if missing:
+            self._tell(ctx, "synced", market, by=ctx.caller, missing=missing)
+        return missing
+
+    @method
     def skim(self, ctx: CallContext, asset: str) -> int:
         """Pay the caller what somebody sent here by mistake: nothing else is above what the market owes."""
         market: Market = ctx.get("market")
@@ -565,6 +594,10 @@ class LendingMarket(Contract):
 
     def _share(self, ctx: CallContext) -> str:
         return f"{SHARE_CODE}@{ctx.this}"
+
+    def _shares_of(self, ctx: CallContext, account: str) -> int:
+        """Return the shares that an account could withdraw by; the market has none of its own."""
+        return max(ctx.available(account, self._share(ctx)), 0)
 
     def _loan(self, ctx: CallContext, account: str) -> Loan:
         return ctx.get("loan", account) or Loan()
@@ -675,7 +708,7 @@ class LendingMarket(Contract):
         """Return what the account has and owes here, and the price that liquidates it."""
         market, total = self._accrue(ctx)
         loan = self._loan(ctx, account)
-        shares = ctx.available(account, self._share(ctx))
+        shares = self._shares_of(ctx, account)
         price, refusal = self._attempt_price(ctx)
         debt = units_up(loan.shares, market.borrowed, market.debt_shares)
         needed = mul_div_up(debt, WAD, ctx.params.lltv)
@@ -696,7 +729,7 @@ class LendingMarket(Contract):
     def withdrawable(self, ctx: CallContext, account: str) -> Withdrawable:
         """Return what a lender can take out now, and when the rest can leave at the latest."""
         market, total = self._accrue(ctx)
-        units = units_down(ctx.available(account, self._share(ctx)), market.supplied, total)
+        units = units_down(self._shares_of(ctx, account), market.supplied, total)
         now = min(units, market.supplied - market.borrowed)
         return Withdrawable(units, now, units - now, self._when(ctx, market) if units > now else None)
 
@@ -728,9 +761,7 @@ class LendingMarket(Contract):
             raise Rejection(Refusal.UNITS_MISSING)
         left = loan.shares - done.shares
         if left and done.seized == loan.collateral:
-            after = _repaid(market, done.repaid, done.shares)
-            bad = min(after.borrowed, units_up(left, after.borrowed, after.debt_shares))
-            return replace(done, bad_debt=bad)
+            return replace(done, bad_debt=_bad_debt(_repaid(market, done.repaid, done.shares), left))
         return done
 
     def _rate(self, ctx: CallContext, market: Market) -> int:
@@ -829,7 +860,7 @@ class LendingMarket(Contract):
             ways.append(Exit("withdraw_collateral", leaves, params.collateral, free, loan.collateral - free))
         if market.fee_shares and account == params.fee_account:
             ways.append(Exit("collect", {}, self._share(ctx), market.fee_shares))
-        shares = ctx.available(account, self._share(ctx))
+        shares = self._shares_of(ctx, account)
         units = units_down(shares, market.supplied, total)
         if units:
             now = min(units, market.supplied - market.borrowed)
@@ -868,6 +899,24 @@ def _rank(loan: Loan) -> int:
     return mul_div_up(loan.shares, RANK_ONE, loan.collateral) if loan.shares else 0
 
 
+def _least_borrowed(debt_shares: int) -> int:
+    """Return the least owed for debt shares: else they could grow too many for anybody else to borrow."""
+    return debt_shares // DEBT_SHARES_PER_UNIT_MAX
+
+
 def _repaid(market: Market, units: int, shares: int) -> Market:
-    """Return the market after a repayment, which rounding up may make a unit more than all that is owed."""
-    return replace(market, borrowed=max(market.borrowed - units, 0), debt_shares=market.debt_shares - shares)
+    """Return the market after a repayment, which rounding up may make a unit more than all that is owed.
+
+    What a repayment rounds off is the other debtors' gain, and the lenders' where that would leave debt
+    shares that are hardly worth anything.
+    """
+    left = market.debt_shares - shares
+    rounded = max(market.borrowed - units, 0)
+    borrowed = max(rounded, _least_borrowed(left))
+    return replace(market, supplied=market.supplied + borrowed - rounded, borrowed=borrowed, debt_shares=left)
+
+
+def _bad_debt(market: Market, shares: int) -> int:
+    """Return what the lenders lose by `shares` of debt that nothing secures any more."""
+    most = max(market.borrowed - _least_borrowed(market.debt_shares - shares), 0)
+    return min(most, units_up(shares, market.borrowed, market.debt_shares))
