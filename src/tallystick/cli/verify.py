@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tallystick.client.sources import LedgerFile
 
 
-class _PathOrUrl(click.Path):
+class PathOrUrl(click.Path):
     """A path that exists, or the URL of a log."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -32,7 +32,7 @@ tallystick verify http://127.0.0.1:8080 --log-key "$(cat vkey)"
 tallystick verify public/log --log-key "$(cat vkey)"
 tallystick verify ledger.tally --processes 4""",
 )
-@click.argument("path", metavar="PATH|URL", type=_PathOrUrl(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH|URL", type=PathOrUrl(path_type=Path, exists=True))
 @click.option("--log-key", metavar="VKEY", help="The log's public key you know it by.")
 @click.option("--ledger-id", metavar="HEX", help="The ledger's id you know it by.")
 @click.option("--no-signatures", is_flag=True, help="Leave the transactions' signatures out (much faster).")
