@@ -171,6 +171,18 @@ def test_a_tenth_of_the_token_s_market_may_be_held_and_a_little_more_is_too_much
     assert codes(own_tokens=(OwnToken("t@x", 400, None),)) == []
 
 
+def test_equity_counts_such_tokens_at_what_they_trade_at():
+    fallen = {"own_tokens": (OwnToken("t@x", 100, 500),), "own_tokens_stated": 400}
+    assert reading(**fallen).equity == 200  # 1,000 - 400 + 100 - 500
+    assert codes(**fallen) == ["own_token"]
+    assert codes(**(fallen | {"own_tokens_stated": 200})) == []  # a quarter of 400
+
+
+def test_alameda_leans_on_ftt_until_the_end(watched):
+    for row in watched["ftx"].rows[2:]:
+        assert "own_token" in [reason.code for reason in row.reasons["alameda"]]
+
+
 def test_the_run_curve_falls_once_more_is_asked_than_there_is():
     curve = reading(at_once=100, in_stress=300, may_run=500).run_curve(steps=5)
     assert [(p.withdrawn_ppm, p.paid_at_once_ppm, p.paid_in_stress_ppm) for p in curve] == [

@@ -242,7 +242,7 @@ class _Run:
             runners=tuple(sorted({one.holder for one in self.queue})),
             cash={world.case.unit: cash} if cash else {},
             lender=buyer(reading, cash, days=1),
-            prices=market.book,
+            prices=market,
         )
         return outcome.paid_ppm(self.subject)
 

@@ -19,11 +19,12 @@ Whole numbers throughout: amounts in minor units, shares in parts per million.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from tallystick.institutions.books import Books
+from tallystick.institutions.owing import Bucket
 from tallystick.institutions.prices import Prices
-from tallystick.institutions.sheet import AssetRow, Part, Sheet, sheet
+from tallystick.institutions.sheet import AssetRow, Part, Sheet, sheet, total_by
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
 from tallystick.stress.replay.case import AssetClass, ClaimClass
 
@@ -171,7 +172,11 @@ class Reading:
     in_stress: int
     """What is money within 30 days."""
     own_tokens: tuple[OwnToken, ...]
+    own_tokens_stated: int | None = None
+    """What those tokens are stated to be worth; None if that is what they trade at."""
     fetches: tuple[Fetched, ...] = ()
+    maturities: tuple[tuple[str, int, int], ...] = ()
+    """(when, what is paid to it then, what it must pay then): both at stated values, by the balance sheet."""
     missing: tuple[str, ...] = ()
 
     @property
@@ -203,12 +208,13 @@ class Reading:
 
     @property
     def equity(self) -> int:
-        """Stated assets less what is owed."""
-        return self.stated_assets - self.owed
+        """Stated assets less what is owed, with its own and related parties' tokens at the market's price."""
+        as_stated = self.own_token_value if self.own_tokens_stated is None else self.own_tokens_stated
+        return self.stated_assets - as_stated + self.own_token_value - self.owed
 
     @property
     def own_token_value(self) -> int:
-        """What tokens of its own and of related parties are stated to be worth."""
+        """What tokens of its own and of related parties come to at the market's price."""
         return sum(token.value for token in self.own_tokens)
 
     def run_curve(self, steps: int = 20) -> tuple[CurvePoint, ...]:
@@ -329,9 +335,17 @@ def read_institution(
         at_once=counted.within(1),
         in_stress=counted.within(STRESS_DAYS),
         own_tokens=_own_tokens(_own_parts(books, at_market, market)["token"], tags),
+        own_tokens_stated=sum(value for _, value in own["token"]),
         fetches=tuple(counted.found[asset] for asset in sorted(counted.found)),
+        maturities=_maturities(at_stated),
         missing=tuple(one.asset for one in at_market.missing),
     )
+
+
+def _maturities(of: Sheet) -> tuple[tuple[str, int, int], ...]:
+    have = total_by(of.assets, lambda row: row.maturity, lambda row: row.value)
+    owe = total_by(of.liabilities, lambda row: row.maturity, lambda row: row.value)
+    return tuple((when, have.get(when, 0), owe.get(when, 0)) for when in get_args(Bucket))
 
 
 def _own_tokens(parts: list[tuple[str, int]], tags: Tags) -> tuple[OwnToken, ...]:

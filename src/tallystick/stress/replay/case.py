@@ -116,7 +116,7 @@ class AssetLine:
 
     `owed_by` names its obligor; `token` says that it is one of the case's tokens instead. What is `pledged`
     or `locked` names in `held_for` whom it is promised to. `to_be_made` tokens are promised by their worth,
-    so their price does not move.
+    so their price does not move. `pays_in_days` is when a claim pays, from the day of publication on.
     """
 
     name: str
@@ -127,6 +127,7 @@ class AssetLine:
     token: str = ""
     held_for: str = ""
     to_be_made: bool = False
+    pays_in_days: int | None = None
     note: str = ""
 
 
@@ -139,6 +140,7 @@ class ClaimLine:
     class_: ClaimClass
     held_by: str
     in_token: str = ""
+    pays_in_days: int | None = None
     note: str = ""
 
 
@@ -421,7 +423,7 @@ def _seal(document: Document) -> Case:
 _ROLES = ("issuer", "custodian", "bank", "central_bank", "broker", "dealer", "venue", "clearing_house")
 Wrong = Iterator[tuple[Path, str]]
 
-RESERVED = frozenset({"as-stated", "buyers", "clerk", "ledger", "nobody", "operator"})
+RESERVED = frozenset({"as-stated", "buyers", "clerk", "closes", "ledger", "nobody", "operator"})
 """Names that a replay's ledger uses itself."""
 _LISTS = {"institutions": "of the institutions", "tokens": "of the tokens", "assumptions": "no assumption"}
 

@@ -13,7 +13,7 @@ test holds the two against each other.
 from dataclasses import dataclass
 from typing import Final
 
-from tallystick.institutions.prices import PriceBook
+from tallystick.institutions.prices import Prices
 from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.store import Store
 from tallystick.protocol import KINDS
@@ -59,7 +59,7 @@ def everybody(
     runners: tuple[str, ...],
     cash: dict[str, str],
     lender: Lender | None = None,
-    prices: PriceBook | None = None,
+    prices: Prices | None = None,
 ) -> Outcome:
     """Return what comes of it when all runners ask for everything on one day."""
     scenario = Scenario(
@@ -69,7 +69,8 @@ def everybody(
         horizon_days=1,
         cash=cash,
         lender_of_last_resort=lender,
-        prices=prices,
+        prices=None if prices is None else prices.book,
+        price_from=() if prices is None else prices.contracts,
         calls_claims=False,
         leaves_contracts=False,
         sells=False,
@@ -146,6 +147,7 @@ def _run(
     lender: Lender | None,
 ) -> Outcome:
     cash = cash_of(world, reading.institution)
+    market = world.market_prices(gate)
     scenario = Scenario(
         targets=(reading.institution,),
         withdraw_ppm=path,
@@ -153,7 +155,8 @@ def _run(
         run_off_ppm=parts,
         cash={world.case.unit: cash} if cash else {},
         lender_of_last_resort=lender,
-        prices=world.market_prices(gate).book,
+        prices=market.book,
+        price_from=market.contracts,
         calls_claims=False,
         leaves_contracts=False,
         sells=False,

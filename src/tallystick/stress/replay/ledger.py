@@ -9,15 +9,18 @@ written to a file and verified as any ledger is. The rule that must hold: **its 
 derive from names, and the ledger's name says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+
+import msgspec
 
 from tallystick.crypto import Signer, sha256
 from tallystick.institutions.books import Books
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.amounts import MICROSECONDS
 from tallystick.ledger.apply import apply, begin_batch
+from tallystick.ledger.contract import Contract, encode_wire
 from tallystick.ledger.genesis import Genesis, encode_genesis, genesis_writes, ledger_id
 from tallystick.ledger.receipts import Receipt
 from tallystick.ledger.records import Clock, Limits
@@ -32,6 +35,36 @@ VALID_SECONDS = 300
 def noon(day: date) -> int:
     """Return noon UTC of a day in microseconds."""
     return int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * MICROSECONDS
+
+
+def deploying(
+    account: str, name: str, code: Contract, parameters: Mapping[str, Any], *, obligor: str = ""
+) -> tx.Deploy:
+    """Return the action that deploys a contract with these parameters."""
+    given = msgspec.convert(parameters, code.Parameters)
+    return tx.Deploy(
+        account=account,
+        contract=name,
+        kind=code.kind,
+        version=code.version,
+        parameters=msgspec.Raw(encode_wire(given, code.Parameters)),
+        obligor=obligor,
+    )
+
+
+def calling(
+    account: str,
+    contract: str,
+    code: Contract,
+    method: str,
+    *,
+    spend: tuple[tuple[str, str], ...] = (),
+    **arguments: Any,
+) -> tx.Call:
+    """Return the action that calls a contract's method with these arguments."""
+    shape = code.methods[method].arguments
+    raw = msgspec.Raw(encode_wire(msgspec.convert(arguments, shape), shape))
+    return tx.Call(account=account, contract=contract, method=method, arguments=raw, spend=spend)
 
 
 class SimulatedLedger:

@@ -12,19 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import WARNING, OwnTokenSwap
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.amounts import MICROSECONDS, mul_div_down
-from tallystick.ledger.contract import Contract, encode_wire
 from tallystick.stress.replay.aftermath import sheet_before_the_run, withdrawals_of
 from tallystick.stress.replay.case import Case
 from tallystick.stress.replay.case import OwnTokenSwap as SwapTerms
-from tallystick.stress.replay.ledger import SimulatedLedger, noon
+from tallystick.stress.replay.ledger import SimulatedLedger, calling, deploying, noon
 from tallystick.stress.replay.world import MINOR
 
 UNIT: Final = 10**6
@@ -115,38 +112,36 @@ class _Swaps:
 
     def _deploy(self, name: str, unit: str, base: Fraction, blocks: int, *, opening: int) -> None:
         terms = self.terms
-        parameters = OwnTokenSwap.Parameters(
-            warning=WARNING,
-            oracle=ORACLE,
-            obligor=self.maker,
-            unit=unit,
-            base_pool=int(base * terms.unit_price * UNIT),
-            recovery_periods=blocks,
-            period_seconds=terms.block_seconds,
-            least_spread_ppm=int(terms.least_spread * PPM),
-            quorum=2,
-            stable_code=terms.claim,
-            own_code=terms.token,
-            opening_stable_units=opening,
-            opening_token_units=int(terms.opening_token_supply * UNIT) if opening else 0,
-        )
-        self.ledger.do(self.maker, _deployment(self.maker, name, OwnTokenSwap(), parameters, self.maker))
+        parameters = {
+            "warning": WARNING,
+            "oracle": ORACLE,
+            "obligor": self.maker,
+            "unit": unit,
+            "base_pool": int(base * terms.unit_price * UNIT),
+            "recovery_periods": blocks,
+            "period_seconds": terms.block_seconds,
+            "least_spread_ppm": int(terms.least_spread * PPM),
+            "quorum": 2,
+            "stable_code": terms.claim,
+            "own_code": terms.token,
+            "opening_stable_units": opening,
+            "opening_token_units": int(terms.opening_token_supply * UNIT) if opening else 0,
+        }
+        deploy = deploying(self.maker, name, OwnTokenSwap(), parameters, obligor=self.maker)
+        self.ledger.do(self.maker, deploy)
 
     def _deploy_oracle(self) -> None:
         sources = [{"name": name, "kind": "market", "window_seconds": 0, "reference": ""} for name in SOURCES]
-        parameters = msgspec.convert(
-            {
-                "base": self.token,
-                "quote": self.stable,
-                "scale": SCALE,
-                "sources": sources,
-                "quorum": 2,
-                "stale_seconds": 2 * 86_400,
-                "spread_ppm_max": 50_000,
-            },
-            Oracle.Parameters,
-        )
-        self.ledger.do(self.maker, _deployment(self.maker, ORACLE, Oracle(), parameters, ""))
+        parameters = {
+            "base": self.token,
+            "quote": self.stable,
+            "scale": SCALE,
+            "sources": sources,
+            "quorum": 2,
+            "stale_seconds": 2 * 86_400,
+            "spread_ppm_max": 50_000,
+        }
+        self.ledger.do(self.maker, deploying(self.maker, ORACLE, Oracle(), parameters))
 
     def capacity(self, swap: str) -> Fraction:
         """Return what an instance says can leave in a day at the least spread, in whole units."""
@@ -182,31 +177,21 @@ class _Swaps:
         self.ledger.time += MICROSECONDS
         value = int(close * SCALE)
         for name in SOURCES:
-            method = Oracle.methods["report"].arguments(value=value, observed=self.ledger.time)
-            self.ledger.do(name, _call(name, ORACLE, "report", method))
+            report = calling(name, ORACLE, Oracle(), "report", value=value, observed=self.ledger.time)
+            self.ledger.do(name, report)
 
     def _redeem(self, units: int) -> None:
         if not units:
             return
-        arguments = OwnTokenSwap.methods["swap_exact_in"].arguments(
-            asset_in=self.stable, asset_out=self.token, units_in=units, least_out=0
+        swap = calling(
+            HOLDERS,
+            SWAP,
+            OwnTokenSwap(),
+            "swap_exact_in",
+            spend=((self.stable, str(units)),),
+            asset_in=self.stable,
+            asset_out=self.token,
+            units_in=units,
+            least_out=0,
         )
-        spend = ((self.stable, str(units)),)
-        self.ledger.do(HOLDERS, _call(HOLDERS, SWAP, "swap_exact_in", arguments, spend=spend))
-
-
-def _deployment(account: str, name: str, code: Contract, parameters: Any, obligor: str) -> tx.Deploy:
-    raw = msgspec.Raw(encode_wire(parameters, code.Parameters))
-    return tx.Deploy(
-        account=account,
-        contract=name,
-        kind=code.kind,
-        version=code.version,
-        parameters=raw,
-        obligor=obligor,
-    )
-
-
-def _call(account: str, contract: str, method: str, arguments: Any, **more: Any) -> tx.Call:
-    raw = msgspec.Raw(encode_wire(arguments, type(arguments)))
-    return tx.Call(account=account, contract=contract, method=method, arguments=raw, **more)
+        self.ledger.do(HOLDERS, swap)

@@ -29,6 +29,8 @@ from tallystick.stress.replay.watch import (
 from tallystick.stress.replay.world import MINOR
 
 FORMAT: Final = "tallystick-replay/1"
+DAILY_STEPS: Final = 5
+"""Points of each day's run curve; the day of the alarm has one in full, by drills."""
 Progress = Callable[[str, int, int], None]
 Document = dict[str, Any]
 
@@ -65,6 +67,7 @@ def report(case: Case, *, progress: Progress | None = None) -> Document:
         "run_curve": _curve(watched),
         "stress_drill": _stressed(watched),
         "fetches": _fetches(watched),
+        "maturities": _maturities(watched),
         "assumptions": [_assumption(case, one) for one in sweeps],
         "corners": corners(case),
         "sound_peers": [_peer(peer) for peer in peers],
@@ -152,6 +155,10 @@ def figures(reading: Reading) -> Document:
             for token in reading.own_tokens
         ],
         "survival_days": reading.survival_days,
+        "run_curve": [
+            [ratio(one.withdrawn_ppm), ratio(one.paid_at_once_ppm), ratio(one.paid_in_stress_ppm)]
+            for one in reading.run_curve(DAILY_STEPS)
+        ],
         "missing_prices": list(reading.missing),
     }
 
@@ -226,6 +233,13 @@ def _stressed(watched: Watched) -> Document | None:
         "transactions": stress.transactions,
         "result_hash": stress.result_hash,
     }
+
+
+def _maturities(watched: Watched) -> list[Document]:
+    """Return what is paid to it and what it must pay, by when, on the day of the alarm."""
+    reading = _drill_row(watched).readings.get(watched.read)
+    found = () if reading is None else reading.maturities
+    return [{"when": when, "is_paid": amount(have), "must_pay": amount(owe)} for when, have, owe in found]
 
 
 def _fetches(watched: Watched) -> list[Document]:
@@ -341,5 +355,6 @@ def shown(reading: Mapping[str, Any]) -> tuple[Any, ...]:
         reading["run_cover"],
         number(sum((Fraction(token["value"]) for token in tokens), Fraction(0))) if tokens else None,
         max(shares, default=None),
+        reading["run_curve"][-1][1],
         reading["survival_days"],
     )

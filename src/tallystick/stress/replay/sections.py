@@ -14,17 +14,18 @@ from tallystick.stress.replay.report import shown
 Tone = Literal["", "alarm", "calm", "dim"]
 Said = tuple[str, str, Tone]
 """(label, text, tone)"""
-HEADINGS = ("stated", "own at 0", "if sold", "run cover", "own tokens", "own/market", "days")
+HEADINGS = ("stated", "own=0", "if sold", "cover", "tokens", "of market", "run pays", "days")
 LEGEND = (
     ("stated", "stated assets over all that is owed: shown, never asked by the rule"),
-    ("own at 0", "the same with self-issued and related-party assets at zero"),
+    ("own=0", "the same with self-issued and related-party assets at zero"),
     ("if sold", "coverage at liquidation value: what everything fetches over all that is owed"),
-    ("run cover", "what everything fetches over what may run; below 1.00 alarms"),
-    ("own tokens", "what it counts of tokens of its own and of related parties, at the day's close"),
+    ("cover", "what everything fetches over what may run; below 1.00 alarms"),
+    ("tokens", "what it counts of tokens of its own and of related parties, at the day's close"),
     (
-        "own/market",
+        "of market",
         "the same over that token's whole market value; above 0.10 alarms, if above a quarter of equity",
     ),
+    ("run pays", "the share that is paid at once if all that may run is asked for on that day"),
     ("days", "how long the liquid stock lasts in the 30-day stress; below 30 alarms"),
 )
 
@@ -59,6 +60,7 @@ def sections(document: Mapping[str, Any]) -> Iterator[Section]:
     yield _days(document)
     yield _timeline(document)
     yield from _fetches(document)
+    yield from _maturities(document)
     yield from _curve(document)
     yield from _assumptions(document)
     yield from _peers(document)
@@ -79,7 +81,7 @@ def _days(document: Mapping[str, Any]) -> Section:
         day = first["day"] if first is last else f"{first['day'][5:]} to {last['day'][5:]}"
         reading = first["readings"].get(name)
         cells = ["-"] * len(HEADINGS) if reading is None else [ratio(cell) for cell in shown(reading)]
-        rows.append((day, *cells, ", ".join(first["alarms"])))
+        rows.append((day, *cells, " ".join(first["alarms"])))
         tones.append("alarm" if document["subject"] in first["alarms"] else "")
     legend: tuple[Said, ...] = tuple((word, text, "dim") for word, text in LEGEND)
     title = f"Day by day: the books of {name}, as they could be read by each evening"
@@ -115,6 +117,24 @@ def _timeline(document: Mapping[str, Any]) -> Section:
             for news in day["happened"]
         ]
     return Section("What was published then, and what happened", before=tuple(told))
+
+
+_WHEN = {"none": "never"}
+
+
+def _maturities(document: Mapping[str, Any]) -> Iterator[Section]:
+    found = [one for one in document["maturities"] if float(one["is_paid"]) or float(one["must_pay"])]
+    if not found:
+        return
+    rows: list[tuple[str, ...]] = [("within", "is paid to it", "it must pay", "gap so far")]
+    gap = 0.0
+    for one in found:
+        gap += float(one["is_paid"]) - float(one["must_pay"])
+        when = _WHEN.get(one["when"], one["when"].replace("_", " "))
+        rows.append((when, short(one["is_paid"]), short(one["must_pay"]), short(str(gap))))
+    note: Said = ("", "at stated values; what no sheet dates is taken as its class has it", "dim")
+    title = f"When {document['read']} is paid, and when it must pay"
+    yield Section(title, rows=tuple(rows), after=(note,))
 
 
 _NOT_SOLD = {

@@ -7,7 +7,8 @@ pledged or locked is held for whom it is promised to. A newer sheet of the same 
 difference, so balances are always those of the newest.
 
 Amounts are cents. A token is booked as cents' worth on the day its sheet was published, so that its price
-is 1 then and follows the market's closes from there.
+is 1 then and follows the market's closes from there: `closes` reports each to an oracle of the ledger, on the
+day of the close, and the views read prices where everybody does.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
 
+from tallystick.contracts.oracle import Oracle
 from tallystick.institutions.prices import PriceBook, Prices
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
@@ -29,12 +31,16 @@ from tallystick.stress.replay.case import (
     Quantity,
     Sheet,
 )
-from tallystick.stress.replay.ledger import SimulatedLedger, noon
+from tallystick.stress.replay.ledger import SimulatedLedger, calling, deploying, noon
 
 MINOR = 100
 """Cents in a whole unit of account."""
 STATED = "as-stated"
 HOLDS = ".holds"
+CLOSES = "closes"
+"""The account that reports closes."""
+SCALE = 10**12
+_STALE_DAYS = 30
 _LONG_DAYS = 3 * 365
 _PRICE_DIGITS = 18
 _TERM: Mapping[AssetClass, int] = {
@@ -76,6 +82,8 @@ class World:
         self._lines: dict[str, dict[tuple[str, str], int]] = {}
         """By institution: what it booked, by (asset, holder), in cents."""
         self._promises: dict[tuple[str, str, str], _Promise] = {}
+        self._oracles: dict[str, str] = {}
+        """By token: the oracle that its closes are reported to, once there was one."""
         self._found()
 
     # What is undated: who there is, who declared whom, which tokens there are.
@@ -105,6 +113,34 @@ class World:
         self.ledger.advance_to(noon(gate.today))
         for sheet in gate.new_sheets():
             self.book(sheet, gate)
+        for name in sorted(self._tokens):
+            if self._booked.get(self._tokens[name]) is not None and gate.close(name) is not None:
+                self._report(name, gate)
+
+    def _report(self, token: str, gate: Gate) -> None:
+        """Report a token's close to its oracle, deployed with the first."""
+        value = int(self.moved(token, gate) * SCALE)
+        if not value:
+            return
+        oracle = f"price-{token}"
+        if token not in self._oracles:
+            self.ledger.open(CLOSES)
+            source = {"name": CLOSES, "kind": "market", "window_seconds": 0, "reference": ""}
+            parameters = {
+                "base": self._tokens[token],
+                "quote": self.case.unit,
+                "quote_decimals": 2,
+                "scale": SCALE,
+                "sources": [source],
+                "quorum": 1,
+                "stale_seconds": _STALE_DAYS * 86_400,
+                "spread_ppm_max": 10_000,
+            }
+            self.ledger.do(CLOSES, deploying(CLOSES, oracle, Oracle(), parameters))
+            self._oracles[token] = oracle
+        self.ledger.advance_to(self.ledger.time + 1_000_000)
+        report = calling(CLOSES, oracle, Oracle(), "report", value=value, observed=self.ledger.time)
+        self.ledger.do(CLOSES, report)
 
     def book(self, sheet: Sheet, gate: Gate) -> None:
         """Book a sheet: what it states, and nothing that an earlier one of the institution stated."""
@@ -142,7 +178,7 @@ class World:
                 self._classes[asset] = line.class_ if plain else "listed"
             return asset
         obligor = line.owed_by or STATED
-        days = _TERM.get(line.class_, 0)
+        days = _TERM.get(line.class_, 0) if line.pays_in_days is None else line.pays_in_days
         asset = self._declare(line.name, obligor, institution, Terms(owes=self.case.unit), days=days)
         self._classes[asset] = line.class_
         if line.market is not None:
@@ -153,6 +189,8 @@ class World:
     def _claim(self, line: ClaimLine, institution: str) -> str:
         owes = self._tokens[line.in_token] if line.in_token else self.case.unit
         days = 365 if line.class_ == "term" else 0
+        if line.pays_in_days is not None:
+            days = line.pays_in_days
         asset = self._declare(line.name, institution, institution, Terms(owes=owes), days=days)
         self._claims[asset] = line.class_
         if line.in_token:
@@ -243,9 +281,8 @@ class World:
     def market_prices(self, gate: Gate) -> Prices:
         """Return prices as of the end of the day: published market values, and the tokens' closes."""
         quotes = dict(self._markets)
-        for name, asset in self._tokens.items():
-            quotes[asset] = self.moved(name, gate)
-        return self._prices(gate, quotes, "as published, and the day's closes")
+        quotes |= {asset: Fraction(1) for name, asset in self._tokens.items() if name not in self._oracles}
+        return self._prices(gate, quotes, "as published", tuple(sorted(self._oracles.values())))
 
     def moved(self, token: str, gate: Gate) -> Fraction:
         """Return what a token's close is over its close on the day it was booked; 1 without closes."""
@@ -255,7 +292,9 @@ class World:
         now, then = gate.close(token), gate.close(token, min(booked, gate.today))
         return now / then if now is not None and then is not None else Fraction(1)
 
-    def _prices(self, gate: Gate, quotes: Mapping[str, Fraction], source: str) -> Prices:
+    def _prices(
+        self, gate: Gate, quotes: Mapping[str, Fraction], source: str, contracts: tuple[str, ...] = ()
+    ) -> Prices:
         book = PriceBook(
             unit=self.case.unit,
             as_of=noon(gate.today),
@@ -263,7 +302,7 @@ class World:
             quotes={asset: _decimal(price) for asset, price in quotes.items()},
             decimals={self.case.unit: 2},
         )
-        return Prices(self.case.unit, book=book)
+        return Prices(self.case.unit, book=book, contracts=contracts)
 
     def tags(self, gate: Gate) -> Tags:
         """Return what the ledger does not say about assets, as published by the end of the day."""
