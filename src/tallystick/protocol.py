@@ -15,6 +15,7 @@ from tallystick.contracts.distribution import Distribution
 from tallystick.contracts.dutch_liquidation import DutchLiquidation
 from tallystick.contracts.escrow import Escrow, SwapSettlement
 from tallystick.contracts.flash_loan import FlashLoan
+from tallystick.contracts.fund import Fund
 from tallystick.contracts.lending_market import LendingMarket
 from tallystick.contracts.oracle import Oracle
 from tallystick.contracts.own_token_swap import OwnTokenSwap
@@ -51,6 +52,7 @@ _CONTRACTS: tuple[Contract, ...] = (
     Streams(),
     SwapSettlement(),
     Distribution(),
+    Fund(),
 )
 
 KINDS: Final = Kinds(
