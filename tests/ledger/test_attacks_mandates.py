@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Cap
@@ -440,6 +442,30 @@ def test_a_dropped_attempt_is_not_charged() -> None:
     dropped = Step("attempt", to="q", steps=(Step("pay", "bob", EUR, 20), Step("refuse")))
     town.do("agent", play(dropped, mandate=NAME), signers=AGENT)
     town.do("agent", pay(20), pay(10), signers=AGENT)
+
+
+@st.composite
+def ways_out(draw: st.DrawFn) -> tuple[Step, ...]:
+    """Return a script by which p, having brought value from q or in vain, pays some of it to others."""
+
+    def maybe(do: str, **more: Any) -> tuple[Step, ...]:
+        return (Step(do, asset=EUR, units=draw(st.integers(1, 20)), **more),) if draw(st.booleans()) else ()
+
+    inner = (*maybe("take"), *maybe("pay", to="p"), *maybe("refuse"))
+    bring = Step(draw(st.sampled_from(["call", "attempt"])), to="q", asset=EUR, units=20, steps=inner)
+    out = Step("pay", to="bob", asset=EUR, units=draw(st.integers(1, 20)))
+    return (*maybe("take"), bring, *maybe("pay", to="alice"), out)
+
+
+@given(st.lists(ways_out(), min_size=1, max_size=3))
+def test_whatever_code_does_what_reaches_others_was_charged(scripts: list[tuple[Step, ...]]) -> None:
+    town = town_with_mandate(recipients=("bob", "q"))
+    town.do("alice", transfer("alice", (EUR, "p", 30), (EUR, "q", 30)))
+    for steps in scripts:
+        script = play(*steps, spend=[(EUR, 20)], mandate=NAME)
+        town.run(town.seal("agent", script, signers=AGENT))
+        charged = town.get("spent", "alice", NAME, EUR)
+        assert town.balance("bob", EUR) <= (charged.units if charged else 0) <= 30
 
 
 # The lists that every payment looks through are bounded.
