@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +21,17 @@ from tests.node_service.running import make_ledger
 class NodeProcess:
     """`tallystick serve` on a file; it can be killed and started again."""
 
-    def __init__(self, path: Path, *, config_file: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        config_file: Path | None = None,
+        options: Sequence[str] = (),
+        **settings: Any,
+    ) -> None:
         self.path = path
         self.config_file = config_file
+        self.options = list(options)
         self.settings = {"port": 0, "verify_processes": 1, "log_level": "warning"} | settings
         self.url = ""
         self.start()
@@ -34,7 +42,16 @@ class NodeProcess:
             words.append(f"--config={self.config_file}")
         self.log = self.path.with_suffix(".log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tallystick.cli", "serve", f"--ledger={self.path}", "--json", *words],
+            [
+                sys.executable,
+                "-m",
+                "tallystick.cli",
+                "serve",
+                f"--ledger={self.path}",
+                "--json",
+                *words,
+                *self.options,
+            ],
             stdout=subprocess.PIPE,
             stderr=self.log,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},

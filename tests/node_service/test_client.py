@@ -20,10 +20,10 @@ from tallystick.client.questions.asking import AnswerInvalid, NodeRefused, Unrea
 from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.transactions import decode_envelope, decode_payload
-from tests.ledger.world import key, transfer
-from tests.node.economy import LOG_KEY, Desk
+from tests.ledger.world import SECOND, START, key, transfer
+from tests.node.economy import LOG_KEY, Desk, VirtualClock, open_ledger
 from tests.node_service.process import NodeProcess, desk_for, node
-from tests.node_service.running import EUR, payments
+from tests.node_service.running import EUR, make_ledger, payments
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,39 @@ def test_pages_add_up_to_the_whole_history(client, desk):
     assert list(client.history("alice", asset=EUR, page_size=2)) == whole
     place = f"{whole[2].index}.{whole[2].n}"
     assert list(client.history("alice", asset=EUR, after=place)) == whole[3:]
+
+
+@pytest.mark.long
+def test_a_history_is_asked_by_time_and_backwards(tmp_path):
+    path = tmp_path / "timed.tally"
+    desk = make_ledger(path)
+    with open_ledger(path, clock=(clock := VirtualClock())) as ledger:
+        desk.ledger = ledger
+        for seconds in (10, 20, 30):
+            clock.time = START + seconds * SECOND
+            for _ in range(2):
+                desk.do("carol", transfer("carol", (EUR, "dave", 1)))
+    path.with_name(path.name + ".logkey").write_text(LOG_KEY.skey + "\n")
+    with node(path) as running, Client(running.url) as client:
+
+        def ask(**filters: Any) -> list[Any]:
+            return list(client.history("carol", asset=EUR, page_size=2, **filters))
+
+        whole = ask()
+        times = [posting.time for posting in whole]
+        assert times[-6:] == [START + seconds * SECOND for seconds in (10, 10, 20, 20, 30, 30)]
+        assert ask(newest_first=True) == whole[::-1]
+        middle = START + 20 * SECOND
+        assert ask(since=middle) == whole[-4:]
+        assert ask(since=middle + 1) == whole[-2:]
+        assert ask(until=middle) == whole[:-2]
+        assert ask(until=middle - 1) == whole[:-4]
+        assert ask(since=middle, until=middle) == whole[-4:-2]
+        assert ask(since=middle, until=middle, newest_first=True) == whole[-4:-2][::-1]
+        place = f"{whole[-3].index}.{whole[-3].n}"
+        assert ask(newest_first=True, after=place) == whole[:-3][::-1]
+        assert ask(since=0) == ask(until=START + 10**12) == whole
+        assert ask(since=START + 10**12) == ask(until=START - 1) == []
 
 
 @pytest.mark.long

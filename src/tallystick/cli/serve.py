@@ -36,19 +36,29 @@ SETTINGS = click.option(
     example="""\
 tallystick serve --ledger ledger.tally
 tallystick serve --ledger ledger.tally --config node.toml --set port=0
-tallystick serve --set host=0.0.0.0 --set tls_cert=cert.pem --set tls_key=key.pem""",
+tallystick serve --set host=0.0.0.0 --tls cert.pem key.pem""",
 )
 @click.option(
     "--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="A TOML file of settings."
 )
 @SETTINGS
-def command(session: Session, *, file: Path | None, settings: tuple[str, ...]) -> None:
+@click.option(
+    "--tls",
+    nargs=2,
+    metavar="CERT KEY",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM files with the certificate chain and its key: serve https. The same as tls_cert and tls_key.",
+)
+def command(
+    session: Session, *, file: Path | None, settings: tuple[str, ...], tls: tuple[str, str] | None
+) -> None:
     """Serve a ledger file over HTTP until it is stopped.
 
     Prints the node's URL once it listens. Logs go to standard error as JSON. docs/reference/configuration.md
     lists every setting.
     """
-    config = load_settings(file, settings)
+    given = () if tls is None else (f"tls_cert={tls[0]}", f"tls_key={tls[1]}")
+    config = load_settings(file, (*settings, *given))
     log_key = session.log_key()
     if log_key is None:
         raise CommandError(

@@ -239,10 +239,32 @@ class AsyncClient:
         return self.each(ask.accounts.mandates(account))
 
     def history(
-        self, account: str, *, asset: str | None = None, after: str | None = None, page_size: int = 100
+        self,
+        account: str,
+        *,
+        asset: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        newest_first: bool = False,
+        after: str | None = None,
+        page_size: int = 100,
     ) -> AsyncIterator[Posting]:
-        """Yield an account's postings, oldest first; `after` is the place ENTRY.N of the last one seen."""
-        return self.each(ask.accounts.history(account, asset=asset, after=after, page_size=page_size))
+        """Yield an account's postings, oldest first unless said otherwise.
+
+        `since` and `until` are times in microseconds UTC, both included; `after` is the place ENTRY.N of the
+        last one seen.
+        """
+        return self.each(
+            ask.accounts.history(
+                account,
+                asset=asset,
+                since=since,
+                until=until,
+                newest_first=newest_first,
+                after=after,
+                page_size=page_size,
+            )
+        )
 
     # The stream.
 

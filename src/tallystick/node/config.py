@@ -83,6 +83,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_level: Annotated[str, _about("Least severity logged.", pattern="^(debug|info|warning|error)$")] = (
         "info"
     )
+    log_file: Annotated[
+        str, _about("Where log lines go; opened anew when the file was moved away. Empty: standard error.")
+    ] = ""
     witnesses: Annotated[tuple[str, ...], _about("Verifier keys whose cosignatures are taken.")] = ()
     webhooks: Annotated[tuple[Webhook, ...], _about("Receivers of entries; in the file only.")] = ()
 

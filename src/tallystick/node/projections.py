@@ -44,6 +44,8 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS {schema}.{prefix}projection (upto INTEGER)",
 )
 _COLUMNS: Final = "idx, n, account, asset, change, balance, time"
+_BEYOND: Final = 1 << 62
+"""More than any posting's place in its entry."""
 _Answer = TypeVar("_Answer")
 
 
@@ -64,7 +66,7 @@ class PostingRow(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """Postings of an account, oldest first. `as_of` is the last entry that was looked at."""
+    """Postings of an account, in the order asked for. `as_of` is the last entry that was looked at."""
 
     postings: list[PostingRow]
     as_of: int
@@ -133,15 +135,26 @@ class Projections:
         asset: str | None = None,
         after: tuple[int, int] = (-1, -1),
         limit: int = 100,
+        since: int | None = None,
+        until: int | None = None,
+        newest_first: bool = False,
     ) -> History:
         """Return an account's postings after the place (entry, n), oldest first, at most `limit`.
+
+        `since` and `until` bound their time in microseconds UTC, both included. With `newest_first` the
+        order is turned round, and so is what `after` means; (-1, -1) is the beginning either way.
 
         Rejections: `unknown_account`, `unknown_asset`. Raises `ProjectionDamaged`.
         """
         self._ledger.check_account(account)
         if asset is not None:
             self._ledger.check_asset(asset)
-        return self._checked(lambda: self._history(account, asset, after, limit))
+        first = 0 if since is None else self._first_entry_from(since)
+        last = self._ledger.size - 1 if until is None else self._first_entry_from(until + 1) - 1
+        if newest_first:
+            return self._checked(lambda: self._history_back(account, asset, after, limit, (first, last)))
+        start = max(after, (first - 1, _BEYOND))
+        return self._checked(lambda: self._history(account, asset, start, limit, last))
 
     def balance_as_of(
         self, account: str, asset: str, *, entry: int | None = None, time: int | None = None
@@ -330,12 +343,21 @@ class Projections:
 
     # Questions.
 
-    def _history(self, account: str, asset: str | None, after: tuple[int, int], limit: int) -> History:
+    def _history(
+        self, account: str, asset: str | None, after: tuple[int, int], limit: int, last: int
+    ) -> History:
         wanted = "" if asset is None else " AND asset = :asset"
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM all_posting WHERE account = :account{wanted}"
-            " AND (idx, n) > (:index, :n) ORDER BY idx, n LIMIT :limit",
-            {"account": account, "asset": asset, "index": after[0], "n": after[1], "limit": limit},
+            " AND (idx, n) > (:index, :n) AND idx <= :last ORDER BY idx, n LIMIT :limit",
+            {
+                "account": account,
+                "asset": asset,
+                "index": after[0],
+                "n": after[1],
+                "last": last,
+                "limit": limit,
+            },
         ).fetchall()
         postings = [_posting(row) for row in rows]
         for row in postings:
@@ -343,6 +365,38 @@ class Projections:
         if after < (0, 0):
             self._check_complete(account, asset)
         return History(postings, self._ledger.size - 1)
+
+    def _history_back(
+        self, account: str, asset: str | None, after: tuple[int, int], limit: int, entries: tuple[int, int]
+    ) -> History:
+        wanted = "" if asset is None else " AND asset = :asset"
+        before = (entries[1], _BEYOND) if after < (0, 0) else min(after, (entries[1], _BEYOND))
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM all_posting WHERE account = :account{wanted}"
+            " AND (idx, n) < (:index, :n) AND idx >= :first ORDER BY idx DESC, n DESC LIMIT :limit",
+            {
+                "account": account,
+                "asset": asset,
+                "index": before[0],
+                "n": before[1],
+                "first": entries[0],
+                "limit": limit,
+            },
+        ).fetchall()
+        postings = [_posting(row) for row in rows]
+        for row in postings:
+            self._check_posting(row)
+        if after < (0, 0):
+            self._check_complete(account, asset)
+        return History(postings, self._ledger.size - 1)
+
+    def _first_entry_from(self, time: int) -> int:
+        """Return the first entry that is not before a time, which may lie beyond the log."""
+        if time <= self._ledger.genesis.time:
+            return 0
+        if time > self._ledger.clock.time:
+            return self._ledger.size
+        return self._entry_at(time - 1) + 1
 
     def _balance_as_of(self, account: str, asset: str, entry: int) -> PastBalance:
         found = self._connection.execute(

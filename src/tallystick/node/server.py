@@ -3,8 +3,8 @@
     open the file ─► service ─► application ─► uvicorn
     stop: no new connections ─► open requests end ─► what was taken settles ─► last checkpoint ─► close
 
-Logs are JSON, one object a line, on standard error. SIGTERM and SIGINT stop gracefully; a second one
-does not wait for open requests. Killing the process loses nothing that was acknowledged either.
+Logs are JSON, one object a line, on standard error or in a file. SIGTERM and SIGINT stop gracefully; a second
+one does not wait for open requests. Killing the process loses nothing that was acknowledged either.
 
 A connection that never sends a whole request is closed by a timer of ours, since the server has none.
 """
@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,7 +55,7 @@ def serve(
 
     Raises the faults of `LedgerFile.open`, and `OSError` if the address cannot be listened on.
     """
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, file=config.log_file)
     listening = _listen(config)
     with StagedLedger.open(
         path, log_key=log_key, clock=clock, snapshot_entries=config.snapshot_entries
@@ -174,9 +175,9 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(document).decode()
 
 
-def configure_logging(level: str) -> None:
-    """Send every log line to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure_logging(level: str, *, file: str = "") -> None:
+    """Send every log line as JSON to standard error or a file, which may be rotated by moving it away."""
+    handler: logging.Handler = WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("uvicorn.error", "uvicorn.access"):

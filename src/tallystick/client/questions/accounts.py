@@ -62,10 +62,27 @@ def mandates(account: str) -> Listing[tuple[str, Mandate]]:
 
 
 def history(
-    account: str, *, asset: str | None = None, after: str | None = None, page_size: int = 100
+    account: str,
+    *,
+    asset: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    newest_first: bool = False,
+    after: str | None = None,
+    page_size: int = 100,
 ) -> Listing[Posting]:
-    """List an account's postings, oldest first; `after` is the place ENTRY.N of the last one seen."""
-    return Listing(_below(account, "history"), _posting, {"asset": asset}, after, page_size)
+    """List an account's postings, oldest first unless said otherwise.
+
+    `since` and `until` are times in microseconds UTC, both included; `after` is the place ENTRY.N of the last
+    one seen.
+    """
+    filters = {
+        "asset": asset,
+        "since": None if since is None else str(since),
+        "until": None if until is None else str(until),
+        "order": "newest" if newest_first else None,
+    }
+    return Listing(_below(account, "history"), _posting, filters, after, page_size)
 
 
 def _below(account: str, what: str) -> str:

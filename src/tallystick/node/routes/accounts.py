@@ -84,15 +84,29 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
 
     @get("/v1/accounts/{account:str}/history", tags=["accounts"], summary="What moved on an account")
     async def get_history(
+        *,
         account: str,
-        asset: Annotated[str | None, Parameter(max_length=200)] = None,
+        asset: Annotated[str | None, Parameter(max_length=200, description="Of this asset alone.")] = None,
+        since: Annotated[int | None, Parameter(ge=0, lt=1 << 62, description="Not before this time.")] = None,
+        until: Annotated[int | None, Parameter(ge=0, lt=1 << 62, description="Not after this time.")] = None,
+        order: Annotated[
+            str, Parameter(pattern="^(oldest|newest)$", description="Which come first.")
+        ] = "oldest",
         after: After = None,
         limit: Limit = 100,
     ) -> Page:
-        """Return postings with resulting balances, oldest first."""
+        """Return postings with resulting balances. Times are microseconds UTC, both ends included."""
         place = _place(after)
         found = await readers.look_back(
-            lambda projections: projections.history(account, asset=asset, after=place, limit=limit)
+            lambda projections: projections.history(
+                account,
+                asset=asset,
+                after=place,
+                limit=limit,
+                since=since,
+                until=until,
+                newest_first=order == "newest",
+            )
         )
         items = [
             {

@@ -178,9 +178,7 @@ def _relied(ledger: SimulatedLedger, holders: set[str], unit: str) -> tuple[Reli
     found = []
     for holder in sorted(holders):
         lens = trust_of_account(books, holder, prices=prices, coverage=coverage)
-        found += [
-            Relied(holder, one.name, one.how, one.share_ppm, one.coverage_ppm) for one in lens.obligors
-        ]
+        found += [Relied(holder, one.name, one.how, one.share_ppm, one.coverage_ppm) for one in lens.obligors]
     return tuple(found)
 
 
