@@ -44,7 +44,7 @@ def test_the_economy_has_one_of_everything(demo):
     desk, made = demo
     assert made["transactions"] > 400
     info = desk.json("info")
-    assert (info["accounts"], info["assets"], info["contracts"]) == (72, 16, 13)
+    assert (info["accounts"], info["assets"], info["contracts"]) == (75, 17, 16)
     assert [one["status"] for one in desk.jsonl("redeem list")] == ["defaulted"]
     assert desk.json("contract view deal-1 status")["answer"] == ["released", "released"]
     assert desk.json("contract view deal-2 status")["answer"] == ["refunded", "open"]
@@ -73,6 +73,18 @@ def test_it_has_banks_a_central_bank_custodians_and_a_coin(demo):
     assert desk.json("contract view window loans")["answer"] == []
     [money] = [one for one in desk.jsonl("institution money") if one["currency"] == "EUR"]
     assert int(money["m1"]) > int(money["m0"]) > 0
+
+
+def test_it_lends_on_gold_and_liquidates_who_borrowed_too_much(demo):
+    desk, _ = demo
+    shown = desk.json("oracle show gold-price --quorum 3")
+    assert [source["kind"] for source in shown["sources"]] == ["market", "institution", "pool"]
+    assert shown["price"] == "79.5"
+    market = desk.json("lend show gold-loans")
+    assert 0 < int(market["borrowed_units"]) < int(market["supplied_units"])
+    assert market["liquidatable"] == []
+    assert desk.json("contract view gold-sales sales")["answer"] == []
+    assert int(desk.jsonl("balance bank share@gold-loans")[0]["units"]) > 0
 
 
 def test_it_trades_on_a_pool_of_each_kind_every_day(demo):

@@ -6,7 +6,8 @@ The same seed gives the same keys, ids, amounts and times, hence the same log an
 read. It has one of everything a ledger is for: a bank's euro and its redemption, a dollar that its issuer can
 freeze, gold in a vault, a token that nobody owes, notes of which one goes into default, salaries of many
 legs, holds that are captured, released and expire, an agent under a mandate, a delivery against payment and
-one that came to nothing, a pool of each kind with trades every day (`economy_pools`), and credit: two banks,
+one that came to nothing, a pool of each kind with trades every day (`economy_pools`), loans against gold at a
+price that three sources say (`economy_lending`), and credit: two banks,
 a central bank, a custodian, a coin on its word, and their clients (`economy_credit`). Nobody here exists.
 
 The rule that must hold: **its keys are public.** They derive from the seed, the log's key included, so a
@@ -20,6 +21,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from tallystick.client import economy_credit as credit
+from tallystick.client import economy_lending as lending
 from tallystick.client.arguments import encode_arguments
 from tallystick.client.connection import Outcome
 from tallystick.client.economy_pools import (
@@ -87,7 +89,9 @@ class Economy:
         self._ids = Ids(self._random.randbytes)
         self._time = START
         self._book: dict[tuple[str, str], int] = {}
-        self._traders = Traders(self._random, tuple(name for name in PEOPLE if name != "mallory"), self._has)
+        honest = tuple(name for name in PEOPLE if name != "mallory")
+        self._traders = Traders(self._random, honest, self._has)
+        self._lending = lending.Lending(honest, self._has)
         self.log_key = SigningKey(
             name=f"{ORIGIN}{seed}", algorithm=Algorithm.ED25519, seed=self._secret("log key")
         )
@@ -167,6 +171,7 @@ class Economy:
         yield from self._deeds(credit.declarations(START))
         yield from self._deeds(credit.endowments())
         yield from self._deeds(credit.contracts())
+        yield from self._deeds(lending.contracts())
         for day in range(DAYS):
             yield from self._day(day)
 
@@ -268,6 +273,7 @@ class Economy:
         yield from self._bookings(day)
         yield from self._trades(day)
         yield from self._deeds(credit.day(day, self._time, self._has))
+        yield from self._deeds(self._lending.day(day, self._time))
         if day % 14 == 4:
             yield from self._salaries(day)
         special = {
@@ -385,7 +391,8 @@ class Economy:
 
     def _deal_that_fails(self) -> Steps:
         """Begin another, whose buyer never pays: at the deadline the seller has the gold back."""
-        seller = max(PEOPLE, key=lambda name: (self._has(name, GOLD), name))
+        sellers = (name for name in PEOPLE if name != "mallory")
+        seller = max(sellers, key=lambda name: (self._has(name, GOLD), name))
         legs = [(seller, "mallory", GOLD, 2_000), ("mallory", seller, EUR, 15_900)]
         yield from self._deal("deal-2", seller, legs, hours=24)
         yield from self._fund("deal-2", 0, seller, GOLD, 2_000)

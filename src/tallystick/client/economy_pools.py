@@ -85,16 +85,16 @@ def provisions() -> list[tx.Call]:
     wide = {"lower": _WIDE[0], "upper": _WIDE[1], "liquidity": 50_000_000}
     narrow = {"lower": _NARROW[0], "upper": _NARROW[1], "liquidity": 8_000_000}
     return [
-        _call(
+        call(
             MAKER,
             first.name,
             "mint",
             {"units_0": first.units[0], "units_1": first.units[1]},
             spend=dict(zip(first.assets, first.units, strict=True)),
         ),
-        _call(MAKER, second.name, "mint", wide, spend={EUR: 2_000_000, USD: 2_500_000}),
-        _call(RANGER, second.name, "mint", narrow, spend={EUR: 60_000, USD: 60_000}),
-        _call(
+        call(MAKER, second.name, "mint", wide, spend={EUR: 2_000_000, USD: 2_500_000}),
+        call(RANGER, second.name, "mint", narrow, spend={EUR: 60_000, USD: 60_000}),
+        call(
             MAKER,
             third.name,
             "add_liquidity",
@@ -107,7 +107,7 @@ def provisions() -> list[tx.Call]:
 def narrow_exit() -> tx.Call:
     """Return how the second provider leaves: everything, fees included, in one call."""
     lower, upper = _NARROW
-    return _call(RANGER, "eur-usd", "close", {"lower": lower, "upper": upper})
+    return call(RANGER, "eur-usd", "close", {"lower": lower, "upper": upper})
 
 
 class Traders:
@@ -140,9 +140,7 @@ class Traders:
             "paths": [{"units": units, "hops": hops}],
             "least_out": least,
         }
-        return _call(
-            seller, ROUTE, "swap_exact_in", arguments, spend={GOLD: units}, receive={COVE_EUR: least}
-        )
+        return call(seller, ROUTE, "swap_exact_in", arguments, spend={GOLD: units}, receive={COVE_EUR: least})
 
     def _trade(self, pool: Pool) -> tx.Call:
         """Return somebody's sale of what the pool has less of than at first."""
@@ -155,7 +153,7 @@ class Traders:
         least = _less(units * pool.units[bought] // pool.units[sold])
         self._tilt[pool.name] += units if forward else -(units * pool.units[bought] // pool.units[sold])
         arguments = {"asset_in": asset_in, "asset_out": asset_out, "units_in": units, "least_out": least}
-        return _call(
+        return call(
             seller,
             pool.name,
             "swap_exact_in",
@@ -174,7 +172,7 @@ def _less(units: int) -> int:
     return units * (10_000 - _LOSS_BPS) // 10_000
 
 
-def _call(
+def call(
     account: str,
     contract: str,
     method: str,
