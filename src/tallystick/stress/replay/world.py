@@ -11,9 +11,9 @@ is 1 then and follows the market's closes from there: `closes` reports each to a
 day of the close, and the views read prices where everybody does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from fractions import Fraction
 
 from tallystick.contracts.oracle import Oracle
@@ -329,11 +329,10 @@ def _with_rest(
     lines: tuple[AssetLine, ...], stated: Quantity | None, assumed: Mapping[str, Fraction]
 ) -> list[AssetLine]:
     """Return the lines, and one for what is stated beyond them: nobody says what it is."""
-    total = sum((line.amount.value(assumed) for line in lines), Fraction(0))
-    rest = Fraction(0) if stated is None else stated.value(assumed) - total
+    rest = _beyond(lines, stated, assumed)
     found = list(lines)
-    if rest > 0:
-        found.append(AssetLine(name="unspecified", amount=Quantity(rest), class_="unspecified"))
+    if rest is not None:
+        found.append(AssetLine(name="unspecified", amount=rest, class_="unspecified"))
     return found
 
 
@@ -341,14 +340,18 @@ def _with_other(
     lines: tuple[ClaimLine, ...], stated: Quantity | None, assumed: Mapping[str, Fraction]
 ) -> list[ClaimLine]:
     """Return the lines, and one for what is stated beyond them, due at some time."""
-    total = sum((line.amount.value(assumed) for line in lines), Fraction(0))
-    rest = Fraction(0) if stated is None else stated.value(assumed) - total
+    rest = _beyond(lines, stated, assumed)
     found = list(lines)
-    if rest > 0:
-        found.append(ClaimLine(name="other", amount=Quantity(rest), class_="term", held_by="others"))
+    if rest is not None:
+        found.append(ClaimLine(name="other", amount=rest, class_="term", held_by="others"))
     return found
 
 
-def next_day(day: date) -> date:
-    """Return the day after."""
-    return day + timedelta(days=1)
+def _beyond(
+    lines: Sequence[AssetLine | ClaimLine], stated: Quantity | None, assumed: Mapping[str, Fraction]
+) -> Quantity | None:
+    """Return what is stated beyond the lines, if anything is."""
+    if stated is None:
+        return None
+    rest = stated.value(assumed) - sum((line.amount.value(assumed) for line in lines), Fraction(0))
+    return Quantity(rest) if rest > 0 else None
