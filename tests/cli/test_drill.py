@@ -27,6 +27,13 @@ def test_a_full_run_names_who_fails_why_and_who_is_not_paid(desk):
     assert "claims" not in desk.json("drill bank-ag")
 
 
+def test_short_and_long_run_stand_beside_it_and_apart(desk):
+    told = desk("drill bank-ag")
+    assert "short run (LCR-like): 8000 liquid for 1600 of net outflows in 30 days (500.0 %)" in told
+    assert "long run (NSFR-like): 14400 of stable funding for 0 that is needed" in told
+    assert desk.json("drill bank-ag")["liquidity"]["ladder"][0]["outflow"] == "16000"
+
+
 def test_half_a_run_is_survived_and_a_slow_one_lasts_until_its_day(desk):
     assert "nobody fails" in desk("drill all --withdraw 50%")
     assert desk.json("drill all --per-day 10%")["survival"][0]["first_failing_day"] == 5

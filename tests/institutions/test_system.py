@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.institutions.books import Books
-from tallystick.institutions.coverage import levels_now, lowest_now
+from tallystick.institutions.coverage import levels_now
 from tallystick.institutions.holdings import holdings_of
 from tallystick.institutions.money import aggregates
 from tallystick.institutions.owing import end_of
 from tallystick.institutions.prices import Prices
 from tallystick.institutions.sheet import Sheet, sheet
 from tallystick.institutions.statements import cash_flow, income
+from tallystick.institutions.trust import coverage_in_kind
 from tallystick.institutions.views import Views
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
@@ -288,9 +289,13 @@ def test_a_payment_between_banks_happens_whole_or_not_at_all():
     assert (city.balance("birch", RESERVE), city.balance("alder", RESERVE)) == (27_000, 53_000)
 
 
+def lowest(city, institution):
+    return coverage_in_kind(city.books, institution, city.books.claims_on(institution))
+
+
 def test_the_lowest_ratio_now_is_told_or_that_nothing_is_owed():
     city = system()
-    assert lowest_now(city.books, "vault-co") == "it owes others nothing"
-    assert lowest_now(city.books, "birch-bank") == 4_000_000  # 30,000 reserves and 10,000 bonds over 10,000
+    assert lowest(city, "vault-co") == "owes others nothing of this"
+    assert lowest(city, "birch-bank") == 4_000_000  # 30,000 reserves and 10,000 bonds over 10,000
     city.do("birch", transfer("birch", (RESERVE, "bob", 30_000)))
-    assert lowest_now(city.books, "birch-bank") == 1_000_000
+    assert lowest(city, "birch-bank") == 1_000_000

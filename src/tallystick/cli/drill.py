@@ -221,7 +221,16 @@ def _drill(
             for one in rescues
             if one is not None
         ]
+    if len(scenario.targets) == 1:
+        document["liquidity"] = _liquidity(file, scenario.targets[0])
     session.show(document, *_lines(ledger, outcome, document))
+
+
+def _liquidity(file: Any, institution: str) -> dict[str, Any]:
+    """Return short-run and long-run liquidity before the drill, in what most of it is owed in."""
+    from tallystick.stress.liquidity import document, liquidity_now
+
+    return document(liquidity_now(file.state, file.kinds, institution))
 
 
 def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> list[str]:
@@ -258,12 +267,34 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         if one["units"] is not None:
             what = f"{format_amount(one['units'], decimals=decimals.get(one['cash'], 0))} {one['cash']}"
         lines.append(f"{one['institution']}: {what} would have stopped it ({one['drills']} drills)")
+    lines += _liquidity_lines(document.get("liquidity"))
     lines += [
         "",
         f"{outcome.transactions} transactions on a fork of state {outcome.state_root[:16]}; nothing was kept",
         f"result {document['result_hash']}",
     ]
     return lines
+
+
+def _liquidity_lines(found: dict[str, Any] | None) -> list[str]:
+    """Return the ladder, and the short and the long run beside it, never one without the others."""
+    if not (found and found["unit"]):
+        return []
+    rows = [[rung["bucket"], rung["outflow"], rung["inflow"], rung["gap_so_far"]] for rung in found["ladder"]]
+    short, long_ = found["short_run"], found["long_run"]
+    in_month = f"{short['stock']} liquid for {short['net_outflows']} of net outflows in 30 days"
+    in_year = f"{long_['available']} of stable funding for {long_['required']} that is needed"
+    return [
+        "",
+        f"before the drill, in minor units of {found['unit']}:",
+        *align([["falls due", "out", "in", "gap so far"], *rows]),
+        f"short run (LCR-like): {in_month} {_ratio(short['ratio_ppm'])}".rstrip(),
+        f"long run (NSFR-like): {in_year} {_ratio(long_['ratio_ppm'])}".rstrip(),
+    ]
+
+
+def _ratio(ppm: int | None) -> str:
+    return "" if ppm is None else f"({percent(ppm)})"
 
 
 # ------------------------------------------------------------------------------------- curves, contracts

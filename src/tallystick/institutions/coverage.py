@@ -306,10 +306,3 @@ def levels_now(books: Books, institution: str) -> dict[str, Level]:
         at_par = mul_div_down(units, end.numerator, end.denominator)
         assets[end.thing] = assets.get(end.thing, 0) + at_par
     return {thing: Level(0, assets.get(thing, 0), units) for thing, units in sorted(owed.items())}
-
-
-def lowest_now(books: Books, institution: str) -> int | str:
-    """Return the lowest of an institution's ratios in parts per million, or in words why there is none."""
-    ratios = [level.ratio_ppm for level in levels_now(books, institution).values() if level.liabilities]
-    told = [ratio for ratio in ratios if ratio is not None]
-    return min(told) if told else "it owes others nothing"

@@ -25,10 +25,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tallystick.institutions.books import Books
+from tallystick.institutions.coverage import levels_now
 from tallystick.institutions.holdings import Unanswered, holdings_of, look_through
 from tallystick.institutions.owing import end_of
 from tallystick.institutions.prices import Missing, Price, Prices
-from tallystick.ledger.amounts import mul_div_down, mul_div_up
+from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.records import Account, Asset
 from tallystick.ledger.rejections import Code, Rejection
@@ -207,32 +208,15 @@ def obligor_chain(books: Books, asset: str) -> tuple[str, ...]:
 def coverage_in_kind(books: Books, obligor: str, claims: Iterable[str]) -> int | str:
     """Return the lowest of an obligor's assets over liabilities, in ppm, in what these claims come to.
 
-    As `coverage.Coverage` counts now: at par, in one thing, what lies in its own accounts and contracts
-    against what others have of its claims. In words where the obligor is no institution, or owes nothing.
+    In words where the obligor is no institution, such as a borrower, or owes others nothing of that.
     """
-    get = books.state.get
-    if get(("institution", obligor)) is None:
+    if books.state.get(("institution", obligor)) is None:
         return "no institution"
-    accounts = [*books.accounts_of(obligor), *books.contracts_of(obligor)]
-    ratios = []
-    for thing in sorted({end_of(get, claim).thing for claim in claims}):
-        owed = 0
-        for claim in books.claims_on(obligor):
-            end = end_of(get, claim)
-            if end.thing == thing:
-                others = books.outstanding(claim) - sum(
-                    max(0, books.balances(name).get(claim, 0)) for name in accounts
-                )
-                owed += mul_div_up(max(0, others), end.numerator, end.denominator)
-        has = 0
-        for name in accounts:
-            for asset, units in books.balances(name).items():
-                end = end_of(get, asset)
-                if units > 0 and end.thing == thing and books.asset(asset).obligor != obligor:
-                    has += mul_div_down(units, end.numerator, end.denominator)
-        if owed:
-            ratios.append(mul_div_down(has, PPM, owed))
-    return min(ratios) if ratios else "owes others nothing of this"
+    levels = levels_now(books, obligor)
+    things = {end_of(books.state.get, claim).thing for claim in claims}
+    ratios = [levels[thing].ratio_ppm for thing in sorted(things) if thing in levels]
+    told = [ratio for ratio in ratios if ratio is not None]
+    return min(told) if told else "owes others nothing of this"
 
 
 def usual_unit(books: Books, parts: Iterable[Part]) -> str:

@@ -8,11 +8,9 @@ no opinion; it writes down what `institutions.trust` returned.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, Final
 
 from tallystick.institutions.books import Books
-from tallystick.institutions.coverage import lowest_now
 from tallystick.institutions.prices import Prices
 from tallystick.institutions.trust import (
     Amount,
@@ -46,7 +44,6 @@ def subject_document(
     `unknown_asset`.
     """
     prices = Prices(unit, contracts=price_from) if unit else None
-    coverage = coverage or partial(lowest_now, books)
     trust = (
         trust_of_asset(books, subject, prices=prices, coverage=coverage)
         if is_asset(subject)
@@ -68,7 +65,6 @@ def preview_documents(
         raise outcomes[0]
     signers = dict.fromkeys([transaction.sender, *(action.account for action in transaction.actions)])
     with books_on(books, fork) as afterwards:
-        coverage = coverage or partial(lowest_now, afterwards)
         return [
             trust_document(trust_of_account(afterwards, account, coverage=coverage))
             for account in list(signers)[:SIGNERS_SHOWN_MAX]

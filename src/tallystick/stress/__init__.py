@@ -10,6 +10,8 @@
     leaving      everyone leaves a contract: by its own exits, day after day
     rescue       the least help that would have stopped a failure, by bisection
     curve        the run curve: share withdrawn -> share paid, as data and as a picture
+    liquidity    the maturity ladder, an LCR-like and an NSFR-like view; `basel` has the tables
+    diamond      the thresholds of the textbook's bank run
     replay/      histories of institutions that failed, day by day, as somebody saw them then
 
 A drill simulates people, not the ledger: every withdrawal, sale and payment on its fork is a transaction that
