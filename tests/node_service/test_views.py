@@ -1,8 +1,14 @@
 """Coverage and licences of a running service: known in the batch that made them, and published with it."""
 
 from pathlib import Path
+from threading import Event
 
+import pytest
+
+from tallystick.institutions.views import Replay
 from tallystick.ledger import transactions as tx
+from tallystick.node import live_views
+from tallystick.node.faults import CatchingUp
 from tallystick.node.institutions import coverage_document, licences_document
 from tallystick.node.journal import Journal
 from tallystick.node.past import Moments
@@ -44,8 +50,8 @@ def test_a_service_that_follows_says_what_the_file_says_when_it_is_opened(tmp_pa
         service.submit_and_wait(payments(desk, 20))
         with service.state_lock:
             live = (
-                coverage_document(service.views.views, "bank-inc"),
-                licences_document(service.views.views, "bank-inc"),
+                coverage_document(service.views.current, "bank-inc"),
+                licences_document(service.views.current, "bank-inc"),
             )
     journal = Journal.open(path, read_only=True)
     try:
@@ -53,3 +59,59 @@ def test_a_service_that_follows_says_what_the_file_says_when_it_is_opened(tmp_pa
     finally:
         journal.close()
     assert (coverage_document(views, "bank-inc"), licences_document(views, "bank-inc")) == live
+
+
+def test_a_long_log_is_read_beside_the_nodes_work_and_until_then_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tally"
+    desk = make_ledger(path)
+    with serving(path, desk) as service:
+        found(service, desk)
+        service.submit_and_wait([desk.envelope("bob", transfer("bob", (EUR, "alice", 5)))])
+    monkeypatch.setattr(live_views, "AT_ONCE_ENTRIES_MAX", 0)
+    gate = Event()
+    waits = Replay.feed
+    monkeypatch.setattr(Replay, "feed", lambda self, receipt: (gate.wait(30), waits(self, receipt)))
+    monkeypatch.setattr(live_views, "_LAST_ENTRIES", 0)
+    with serving(path, desk) as service:
+        with pytest.raises(CatchingUp):
+            _ = service.views.current
+        service.submit_and_wait(payments(desk, 5))
+        gate.set()
+        service.views._thread.join()
+        service.submit_and_wait([desk.envelope("carol", transfer("carol", (EUR, "alice", 5)))])
+        with service.state_lock:
+            views = service.views.current
+            assert views.upto == service.ledger.size
+            live = licences_document(views, "bank-inc")
+    assert [flag["code"] for flag in live["flags"]] == ["licence_missing", "venue_holds_client_assets"]
+    journal = Journal.open(path, read_only=True)
+    try:
+        assert licences_document(Moments(journal).views(), "bank-inc")["needs"] == live["needs"]
+    finally:
+        journal.close()
+
+
+def test_what_the_journal_had_after_a_failed_write_is_taken_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.tally"
+    desk = make_ledger(path)
+    with serving(path, desk) as service:
+        found(service, desk)
+        with service.state_lock:
+            service.views.current.upto -= 1  # as if the last batch had been merged by the mending alone
+            before = list(service.views.current.coverage.crossings)
+            service.views.mend()
+            assert service.views.current.upto == service.ledger.size
+            assert service.views.current.coverage.crossings == before
+
+
+def test_a_fault_of_a_view_stops_no_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk) as service:
+        found(service, desk)
+        monkeypatch.setattr(service.views.current, "follow", lambda receipts: 1 // 0)
+        [outcome] = service.submit_and_wait([desk.envelope("bob", transfer("bob", (EUR, "alice", 5)))])
+        assert outcome.receipt is not None
+        with pytest.raises(CatchingUp):
+            _ = service.views.current

@@ -7,7 +7,7 @@ publishes what it returns beside them; whoever opens a ledger file feeds it the 
 the same. Neither receipts nor state hold any of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tallystick.institutions.coverage import Coverage, Crossing
 from tallystick.institutions.licence import Flag, Licences
@@ -56,19 +56,29 @@ class Views:
         return balances
 
 
-def replay(receipts: Iterator[Receipt], get: Get) -> Views:
-    """Return the views of a log from its receipts and the state that it led to.
+class Replay:
+    """Views of a log from its receipts, one by one, while the state that `get` reads is at a later entry.
 
-    What was declared (assets, institutions, contracts) never changes, so the last state tells it; what an
-    account had when it joined is kept from its own postings on the way.
+    What was declared never changes, so a later state tells it; what an account had when it joined is kept
+    from its own postings on the way.
     """
-    early: dict[str, dict[str, int]] = {}
-    views = Views(get, lambda account: early.get(account, {}))
-    for receipt in receipts:
+
+    def __init__(self, get: Get) -> None:
+        self._before: dict[str, dict[str, int]] = {}
+        self.views = Views(get, lambda account: self._before.get(account, {}))
+
+    def feed(self, receipt: Receipt) -> None:
+        """Take in the next receipt."""
+        owners = self.views.watch.owners
         for account, asset, _, balance in receipt.postings:
-            if not views.watch.owners.get(account) and get(("member", account)) is not None:
-                early.setdefault(account, {})[asset] = balance
-        views.follow([receipt])
-        for account in [name for name in early if views.watch.owners.get(name)]:
-            del early[account]
-    return views
+            if not owners.get(account):
+                self._before.setdefault(account, {})[asset] = balance
+        self.views.follow([receipt])
+
+
+def replay(receipts: Iterable[Receipt], get: Get) -> Views:
+    """Return the views of a whole log from its receipts and a state that it led to."""
+    replaying = Replay(get)
+    for receipt in receipts:
+        replaying.feed(receipt)
+    return replaying.views

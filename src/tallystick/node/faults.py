@@ -93,6 +93,10 @@ class NotSigned(NotYet):
         super().__init__("a checkpoint over entry", asked=index, reached=signed - 1)
 
 
+class CatchingUp(NodeFault):
+    """The node has not read enough of its log yet to say. Ask again later."""
+
+
 class PriceBookRefused(NodeFault):
     """What was given as a price book is none; the message says which field, and why."""
 

@@ -18,6 +18,7 @@ from tallystick.ledger.rejections import Code, Rejection
 from tallystick.log.note import NoteError
 from tallystick.node.faults import (
     BeforeGenesis,
+    CatchingUp,
     NodeFault,
     NotDurable,
     NotFound,
@@ -42,6 +43,7 @@ _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (NotYet, 404),
     (BeforeGenesis, 404),
     (PriceBookRefused, 400),
+    (CatchingUp, 503),
     (Overloaded, 503),
     (Closing, 503),
     (NotDurable, 503),
@@ -49,7 +51,7 @@ _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (Stopped, 503),
     (NodeFault, 500),
 )
-_WAITING_HELPS: Final = (NotSigned, Overloaded, Closing, NotDurable, VerifierDied)
+_WAITING_HELPS: Final = (NotSigned, Overloaded, Closing, NotDurable, VerifierDied, CatchingUp)
 
 
 class Problem(msgspec.Struct, frozen=True):

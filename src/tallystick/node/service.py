@@ -151,7 +151,13 @@ class Service:
         """Called with the log's size after every merge, in the executor's thread."""
         self.index = StateIndex(ledger.state.values)
         self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
-        self.views = LiveViews(ledger.path, self._get, self._balances)
+        self.views = LiveViews(
+            ledger.path,
+            get=self._get,
+            balances=self._balances,
+            size=lambda: self.ledger.size,
+            lock=self.state_lock,
+        )
         self._waiting = 0
         self._rates = Rates(self.limits.sender_rate)
         self._unanswered: set[_Request] = set()
@@ -250,6 +256,7 @@ class Service:
         """Take nothing more, answer everything that was taken, and make the last checkpoint."""
         with self._waiting_lock:
             self._closing = True
+        self.views.close()
         self._verifiers.close()
         self._inbox.put(None)
         for thread in self._threads:
@@ -520,7 +527,7 @@ class Service:
                 self.ledger.settle()
                 self.index = StateIndex(self.ledger.state.values)
                 self.books.forget()
-                self.views.rebuild()
+                self.views.mend()
         except NodeFault as again:
             self._set_fault(again)
         else:

@@ -99,7 +99,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         """Return what it has of each thing that it owes: now, at its lowest, and where it crossed 1."""
         return await backend.readers.read(
             lambda _: coverage_document(
-                service.views.views, institution, thing=thing or "", start=start, end=end
+                service.views.current, institution, thing=thing or "", start=start, end=end
             ),
             locked=True,
         )
@@ -108,7 +108,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
     async def get_licences(institution: str) -> dict[str, Any]:
         """Return which licences its postings need, the posting that made it so, and what was flagged."""
         return await backend.readers.read(
-            lambda _: licences_document(service.views.views, institution), locked=True
+            lambda _: licences_document(service.views.current, institution), locked=True
         )
 
     @get("/v1/money", tags=["credit"], summary="M0, M1 and M2 by currency")
