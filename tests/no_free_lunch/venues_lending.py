@@ -12,6 +12,7 @@ from tallystick.ledger.transactions import Action
 from tests.contracts.market import ISSUER, Market
 from tests.ledger.world import call, transfer
 from tests.no_free_lunch.harness import ACTOR, OTHERS, Move, Setting, Venue, everything, wait, with_kinds
+from tests.no_free_lunch.venues import constant_product
 
 LOAN, COLLATERAL = f"loan@{ISSUER}", f"coll@{ISSUER}"
 PRICES = {LOAN: 1, COLLATERAL: 4}
@@ -122,13 +123,15 @@ def lending(contract: str, *, kind: str = "lending_market", **more: Any) -> Venu
     return Venue(contract=contract, set_up=set_up, moves=moves, paid_by_time=paid_by_time)
 
 
-def setting(venue: Venue, **more: Any) -> Setting:
-    return Setting((venue,), PRICES, set_up=deploy_oracle, accounts=("feed",), **more)
+def setting(*venues: Venue, **more: Any) -> Setting:
+    return Setting(venues, PRICES, set_up=deploy_oracle, accounts=("feed",), **more)
 
 
+POOL = constant_product("pool", assets=(COLLATERAL, LOAN))
 SETTINGS = {
     "lending": setting(lending("loans")),
     "lending, with a fee": setting(lending("loans", fee=WAD // 4, fee_account=OTHERS[0])),
+    "lending beside a pool": setting(POOL, lending("loans")),
 }
 
 

@@ -294,9 +294,9 @@ def _fall(told: str) -> dict[str, Any]:
 
 
 def _ray(told: str) -> int:
-    """Return `2.0 (ray)`, or a whole number of RAY, as RAY."""
-    text = str(told).split()[0]
-    return int(Decimal(text) * RAY) if "." in text or len(text) < 20 else int(text)
+    """Return `2.0 (ray)`, or a whole number of RAY, as RAY: nothing here is a few RAY-ths."""
+    number = Decimal(str(told).split()[0])
+    return int(number * RAY) if number < 1_000 else int(number)
 
 
 def run_life(document: Mapping[str, Any], case: Mapping[str, Any]) -> Tally:

@@ -44,6 +44,7 @@ class Life:
         assert given["liquidationCursor"] == LIQUIDATION_CURSOR
         assert given["maxLiquidationIncentiveFactor"] == INCENTIVE_MAX
         assert "totalBorrowAssets*1e18/totalSupplyAssets / 365 days" in given["irm"]
+        self.fee = given["feeWad"]
         self.accounts = dict(ACCOUNTS)
         for step in case["steps"]:
             for name in {step.get("who"), step.get("borrower")} - {None}:
@@ -144,7 +145,7 @@ class Life:
                 "totalBorrowAssets": row.borrowed,
                 "totalBorrowShares": row.debt_shares,
                 "lastUpdate": self.created if row.updated == START // SECOND else row.updated + self.offset,
-                "fee": step["after"]["market"]["fee"],
+                "fee": self.fee,
             },
             "positions": {name: found for name, found in positions.items() if name in recorded},
         }
