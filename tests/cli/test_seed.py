@@ -75,6 +75,15 @@ def test_it_has_banks_a_central_bank_custodians_and_a_coin(demo):
     assert int(money["m1"]) > int(money["m0"]) > 0
 
 
+def test_it_ends_by_naming_who_would_fail_a_full_run_and_why(demo):
+    desk, told = demo
+    causes = {one["institution"]: one["cause"] for one in told["full_run"]["failures"]}
+    assert causes["birch-bank"] == "illiquid"
+    assert causes["cove-money"] == "no_cash"
+    assert "tern-money" not in causes
+    assert told["full_run"]["result_hash"] == desk.json("drill all")["result_hash"]
+
+
 def test_it_lends_on_gold_and_liquidates_who_borrowed_too_much(demo):
     desk, _ = demo
     shown = desk.json("oracle show gold-price --quorum 3")

@@ -21,6 +21,8 @@ from tallystick.cli.frame import CommandError, make_command
 from tallystick.cli.seed import (
     PASSWORD_SUFFIX,
     clear_demonstration,
+    full_run,
+    full_run_lines,
     make_demonstration,
     program,
     verified_lines,
@@ -147,6 +149,7 @@ def _serve(
     economy = Economy(number)
     clear_demonstration(path, force=force)
     transactions, verdict = make_demonstration(session, path, economy)
+    run = full_run(path)
     stop = Event()
     inhabitants: list[Thread] = []
 
@@ -158,9 +161,11 @@ def _serve(
                 "ledger": str(path),
                 "transactions": transactions,
                 "sentence": verdict.sentence(),
+                "full_run": run,
                 "try": tried,
             },
             *verified_lines(verdict),
+            *full_run_lines(run),
             "",
             f"serving {path} at {url}",
             "",

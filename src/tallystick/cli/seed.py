@@ -50,6 +50,7 @@ def command(session: Session, path: Path, *, number: int, force: bool) -> None:
     clear_demonstration(path, force=force)
     transactions, verdict = make_demonstration(session, path, Economy(number))
     commands = _next_commands(path, verdict.log_key)
+    run = full_run(path)
     session.show(
         {
             "ledger": str(path),
@@ -60,9 +61,11 @@ def command(session: Session, path: Path, *, number: int, force: bool) -> None:
             "tree_root": verdict.tree_root.hex(),
             "state_root": (verdict.state_root or b"").hex(),
             "sentence": verdict.sentence(),
+            "full_run": run,
             "try": commands,
         },
         *verified_lines(verdict),
+        *full_run_lines(run),
         "",
         "try:",
         *(f"  {line}" for line in commands),
@@ -82,6 +85,34 @@ def verified_lines(verdict: "Verdict") -> list[str]:
         f"tree root   {verdict.tree_root.hex()}",
         f"state root  {(verdict.state_root or b'').hex()}",
     ]
+
+
+def full_run(path: Path) -> dict[str, Any]:
+    """Let everybody withdraw from every institution of a ledger file, on a fork; return who fails and why."""
+    from tallystick.node.ledger_file import LedgerFile
+    from tallystick.stress.drill import run_drill
+    from tallystick.stress.outcome import told
+    from tallystick.stress.scenario import everybody_withdraws
+
+    with LedgerFile.open(path, read_only=True) as file:
+        root = file.commitment.commit().hex()
+        outcome = run_drill(file.state, file.kinds, everybody_withdraws(), state_root=root, index=file.size)
+        cash = sorted({one.cash for one in outcome.failures if one.cash})
+        decimals = [(asset, file.state.values["asset", asset].decimals) for asset in cash]
+    return {
+        "failures": [
+            {"institution": one.institution, "day": one.day, "cause": one.cause} for one in outcome.failures
+        ],
+        "told": told(outcome, decimals=decimals),
+        "result_hash": outcome.hash,
+    }
+
+
+def full_run_lines(run: dict[str, Any]) -> list[str]:
+    """Return in words who would fail if everybody withdrew now."""
+    if not run["told"]:
+        return ["", "if everybody withdrew now, nobody would fail"]
+    return ["", "if everybody withdrew now (a drill on a fork; nothing is kept):", *run["told"]]
 
 
 def clear_demonstration(path: Path, *, force: bool) -> None:

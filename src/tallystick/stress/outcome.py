@@ -224,14 +224,14 @@ def told(outcome: Outcome, *, decimals: Sequence[tuple[str, int]] = ()) -> list[
 
     lines = []
     for one in outcome.failures:
+        place = f"{one.order}. {one.institution} fails on day {one.day}"
+        if one.cause == "no_cash":
+            lines.append(f"{place}: nothing on this ledger pays what it owes")
+            continue
         why = {
-            "no_cash": "nothing on this ledger pays what it owes",
             "contagion": f"it was not paid by {', '.join(one.because_of)}",
-            "illiquid": f"the {amount(one.left, one.cash)} that it has left could not be had in time",
-            "insolvent": f"all that it has left is {amount(one.left, one.cash)}",
+            "illiquid": f"the {amount(one.left, one.cash)} that it has left here could not be had in time",
+            "insolvent": f"all that it has left here is worth {amount(one.left, one.cash)}",
         }[one.cause]
-        lines.append(
-            f"{one.order}. {one.institution} fails on day {one.day}: pays {amount(one.paid, one.cash)} of"
-            f" {amount(one.due, one.cash)}; {why}"
-        )
+        lines.append(f"{place}: pays {amount(one.paid, one.cash)} of {amount(one.due, one.cash)}; {why}")
     return lines
