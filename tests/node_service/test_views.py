@@ -5,16 +5,18 @@ from threading import Event
 
 import pytest
 
+from tallystick.institutions.prices import Prices
 from tallystick.institutions.views import Replay
 from tallystick.ledger import transactions as tx
 from tallystick.node import live_views
 from tallystick.node.faults import CatchingUp
-from tallystick.node.institutions import coverage_document, licences_document
+from tallystick.node.institutions import coverage_document, licences_document, sheet_of
 from tallystick.node.journal import Journal
 from tallystick.node.past import Moments
 from tallystick.node.readers import ServiceView
 from tallystick.node.stream import read_events
-from tests.ledger.world import create, transfer
+from tests.institutions.city import City
+from tests.ledger.world import create, issue, transfer
 from tests.node_service.running import EUR, make_ledger, payments, serving
 
 
@@ -115,3 +117,14 @@ def test_a_fault_of_a_view_stops_no_receipt(tmp_path: Path, monkeypatch: pytest.
         assert outcome.receipt is not None
         with pytest.raises(CatchingUp):
             _ = service.views.current
+
+
+def test_a_sheet_cut_to_its_largest_rows_has_the_totals_of_all() -> None:
+    city = City()
+    city.do("alder", issue("alder", ("eur@alder", "bob", 700), ("note@alder", "vault", 5)))
+    whole = sheet_of(city.books, "alder-bank", Prices("EUR"))
+    cut = sheet_of(city.books, "alder-bank", Prices("EUR"), rows=2)
+    assert (len(whole["liabilities"]), whole["left_off"]) == (4, {"assets": 0, "liabilities": 0})
+    assert [row["units"] for row in cut["liabilities"]] == ["20000", "700"]
+    assert cut["left_off"] == {"assets": 0, "liabilities": 2}
+    assert (cut["totals"], cut["by_currency"]) == (whole["totals"], whole["by_currency"])

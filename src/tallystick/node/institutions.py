@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -56,6 +56,7 @@ _NUMBERS: Final = frozenset(
 """Whole numbers that are no amounts of anything."""
 
 Document = dict[str, Any]
+_Row = TypeVar("_Row", AssetRow, LiabilityRow)
 
 
 def told(value: Any) -> Any:
@@ -121,14 +122,22 @@ def unit_decimals(books: Books, prices: Prices) -> int | None:
     return None
 
 
-def sheet_of(books: Books, institution: str, prices: Prices) -> Document:
+def sheet_of(books: Books, institution: str, prices: Prices, *, rows: int | None = None) -> Document:
     """Return an institution's balance sheet as a document. Rejections: `unknown_institution`."""
-    document = sheet_document(sheet(books, institution, prices))
+    document = sheet_document(sheet(books, institution, prices), rows=rows)
     return {**document, "decimals": unit_decimals(books, prices)}
 
 
-def sheet_document(made: Sheet) -> Document:
-    """Return a balance sheet: its totals, then every row."""
+def _largest(found: Sequence[_Row], rows: int | None) -> Sequence[_Row]:
+    """Return all rows, or those of the largest value where there are more than so many."""
+    if rows is None or len(found) <= rows:
+        return found
+    return sorted(found, key=lambda row: -abs(row.value or 0))[:rows]
+
+
+def sheet_document(made: Sheet, *, rows: int | None = None) -> Document:
+    """Return a balance sheet: its totals, then every row, or the `rows` largest of each side."""
+    assets, liabilities = _largest(made.assets, rows), _largest(made.liabilities, rows)
     return {
         "institution": made.institution,
         "unit": made.unit,
@@ -163,10 +172,12 @@ def sheet_document(made: Sheet) -> Document:
             currency: {"assets": str(have), "liabilities": str(owe), "equity": str(have - owe)}
             for currency, (have, owe) in made.by_currency().items()
         },
-        "assets": [
-            told(row) | {"value": _string(row.value), "currency": row.currency} for row in made.assets
-        ],
-        "liabilities": [told(row) for row in made.liabilities],
+        "assets": [told(row) | {"value": _string(row.value), "currency": row.currency} for row in assets],
+        "liabilities": [told(row) for row in liabilities],
+        "left_off": {
+            "assets": len(made.assets) - len(assets),
+            "liabilities": len(made.liabilities) - len(liabilities),
+        },
         "missing": [told(one) for one in made.missing],
         "unanswered": [told(one) for one in made.unanswered],
     }
@@ -218,6 +229,7 @@ def sheet_at(
     unit: str = "",
     price_from: Sequence[str] = (),
     book: Document | None = None,
+    rows: int | None = None,
 ) -> Document:
     """Return a balance sheet right after an entry, None for now.
 
@@ -227,7 +239,7 @@ def sheet_at(
     prices = make_prices(books, institution, unit=unit, price_from=price_from, book=book)
     return {
         "entry": moments.size - 1 if entry is None else entry,
-        **sheet_of(books, institution, prices),
+        **sheet_of(books, institution, prices, rows=rows),
     }
 
 

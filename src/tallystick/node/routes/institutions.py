@@ -26,6 +26,10 @@ Book = Annotated[
     str | None, Parameter(max_length=20_000, description="A price book, as a JSON object: unit, prices, …")
 ]
 Form = Annotated[str, Parameter(pattern="^(json|csv)$", description="json or csv.")]
+Rows = Annotated[
+    int,
+    Parameter(ge=0, le=100_000, description="At most so many rows a side, the largest; totals are of all."),
+]
 Thing = Annotated[str | None, Parameter(max_length=200, description="A unit of account or an asset.")]
 
 
@@ -60,6 +64,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         unit: Unit = None,
         price_from: PriceFrom = None,
         book: Book = None,
+        rows: Rows = 10_000,
         form: Form = "json",
     ) -> Response[Any]:
         """Return everything its accounts have against everything it owes, now or right after an entry.
@@ -67,7 +72,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         Without a unit, values are in the currency that most of what it owes comes to. A past sheet is made
         in a process of its own, from the snapshot before it; it takes as long as replaying from there.
         """
-        given = asked(unit, price_from, book)
+        given = {"rows": rows, **asked(unit, price_from, book)}
         if entry is None:
             document = await backend.readers.read(
                 lambda view: {"entry": view.size - 1, **_sheet_now(backend, institution, given)}, locked=True
@@ -129,5 +134,5 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
 def _sheet_now(backend: Backend, institution: str, given: dict[str, Any]) -> dict[str, Any]:
     books = backend.service.books.current()
     books.institution(institution)
-    prices = make_prices(books, institution, **given)
-    return sheet_of(books, institution, prices)
+    rows, priced = given["rows"], {name: given[name] for name in ("unit", "price_from", "book")}
+    return sheet_of(books, institution, make_prices(books, institution, **priced), rows=rows)
