@@ -31,6 +31,7 @@ _TONES: Final[dict[str, dict[str, Any]]] = {
 tallystick replay ftx
 tallystick replay svb --picture svb.png --html svb.html
 tallystick replay terra --json
+tallystick replay svb --rescue                 how much help would have let it last
 tallystick replay --template > my-case.yaml
 tallystick replay my-case.yaml
 tallystick replay svb --save svb.tally         the case as a ledger, to verify and to ask""",
@@ -47,6 +48,7 @@ tallystick replay svb --save svb.tally         the case as a ledger, to verify a
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the whole report to this file, as one HTML page that needs nothing else.",
 )
+@click.option("--rescue", is_flag=True, help="Also find, by bisection, the help that would have been enough.")
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -59,6 +61,7 @@ def command(
     template: bool,
     picture: Path | None,
     html: Path | None,
+    rescue: bool,
     save: Path | None,
 ) -> None:
     """Watch an institution fail, day by day, as it could be read then.
@@ -80,7 +83,7 @@ def command(
     from tallystick.stress.replay.text import lines
 
     with _progress(session) as progress:
-        document = report(case, progress=progress)
+        document = report(case, rescue=rescue, progress=progress)
     if picture is not None:
         from tallystick.stress.replay.picture import write_png
 

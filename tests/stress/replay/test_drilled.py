@@ -41,6 +41,17 @@ def test_svb_in_the_stress_cannot_pay_on_the_day_that_the_rule_said():
     assert stress.cause == "illiquid"
 
 
+@pytest.mark.long
+def test_the_help_that_would_have_stopped_it_is_what_the_stock_is_short_of():
+    world, gate, reading = at_alarm("svb")
+    stress = drill_institution(world, gate, reading, rescue=True).stress
+    # 77.1815 leave; 66.333 are there
+    assert stress.help == reading.outflow - reading.stock == 10_848_166_666_67
+    terra = at_alarm("terra")
+    assert drill_institution(*terra, rescue=True).stress.help == 7_412_800_000_00  # 0.4 of 18.532
+    assert drill_institution(*terra).stress.help is None
+
+
 def test_a_bank_with_a_little_more_cash_lasts_the_stress_in_both():
     text = built_in("svb").replace("name: cash, amount: 13.8", "name: cash, amount: 21", 1)
     text = text.replace("stated_assets: 211.8", "stated_assets: 219", 1)

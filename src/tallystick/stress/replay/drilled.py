@@ -17,11 +17,13 @@ from tallystick.institutions.prices import Prices
 from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.store import Store
 from tallystick.protocol import KINDS
+from tallystick.stress.curve import run_curve
 from tallystick.stress.drill import run_drill
 from tallystick.stress.outcome import Outcome
 from tallystick.stress.replay.alarm import PPM, RUN_OFF, STRESS_DAYS, CurvePoint, Reading
 from tallystick.stress.replay.case import Gate
 from tallystick.stress.replay.world import HOLDS, World
+from tallystick.stress.rescue import find_rescue
 from tallystick.stress.scenario import Lender, Scenario
 
 CURVE_STEPS: Final = 20
@@ -36,6 +38,8 @@ class Stressed:
     transactions: int
     cause: str
     result_hash: str
+    help: int | None = None
+    """The least help on the first day that would have stopped it, in cents, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,13 @@ class Drilled:
     stress: Stressed
 
 
-def drill_institution(world: World, gate: Gate, reading: Reading) -> Drilled:
-    """Return the run curve and the stress of an institution of a case, by drills on the ledger as it is."""
-    return Drilled(reading.institution, _curve(world, gate, reading), _stress(world, gate, reading))
+def drill_institution(world: World, gate: Gate, reading: Reading, *, rescue: bool = False) -> Drilled:
+    """Return the run curve and the stress of an institution of a case, by drills on the ledger as it is.
+
+    With `rescue`, some dozens of drills more find the help that would have stopped it.
+    """
+    stress = _stress(world, gate, reading, rescue=rescue)
+    return Drilled(reading.institution, _curve(world, gate, reading), stress)
 
 
 def everybody(
@@ -98,30 +106,37 @@ def buyer(reading: Reading, cash: str, *, days: int, limit: int | None = None) -
 
 
 def _curve(world: World, gate: Gate, reading: Reading) -> tuple[CurvePoint, ...]:
-    """Return the run curve: each point is a run of its own on a fork of its own."""
+    """Return the run curve of what may run: paid from what sells within a day, and within the stress."""
     runs = {claim: PPM if RUN_OFF[world.claim_class(claim)].runs else 0 for claim in _claims(world, reading)}
     cash = cash_of(world, reading.institution)
-    points = []
-    for step in range(1, CURVE_STEPS + 1):
-        asked = (step * PPM // CURVE_STEPS,)
-        paid = [
-            _run(world, gate, reading, asked, runs, lender=buyer(reading, cash, days=days)).paid_ppm(
-                reading.institution
-            )
-            for days in (1, STRESS_DAYS)
-        ]
-        points.append(CurvePoint(asked[0], *paid))
-    return tuple(points)
+    at_once, in_stress = (
+        run_curve(
+            world.ledger.state,
+            KINDS,
+            _scenario(world, gate, reading, (PPM,), runs, lender=buyer(reading, cash, days=days)),
+            reading.institution,
+            points=CURVE_STEPS,
+        )[1:]
+        for days in (1, STRESS_DAYS)
+    )
+    return tuple(
+        CurvePoint(now.withdrawn_ppm, now.paid_ppm, later.paid_ppm)
+        for now, later in zip(at_once, in_stress, strict=True)
+    )
 
 
-def _stress(world: World, gate: Gate, reading: Reading) -> Stressed:
+def _stress(world: World, gate: Gate, reading: Reading, *, rescue: bool) -> Stressed:
     leaves = {claim: RUN_OFF[world.claim_class(claim)].share_ppm for claim in _claims(world, reading)}
     cash = cash_of(world, reading.institution)
     have = sum(one.fetched for one in reading.fetches if one.asset == cash)
     path = tuple(PPM * (day + 1) // STRESS_DAYS - PPM * day // STRESS_DAYS for day in range(STRESS_DAYS))
     lender = buyer(reading, cash, days=STRESS_DAYS, limit=max(reading.stock - have, 0))
-    outcome = _run(world, gate, reading, path, leaves, lender=lender)
+    scenario = _scenario(world, gate, reading, path, leaves, lender=lender)
+    outcome = run_drill(world.ledger.state, KINDS, scenario)
     failure = outcome.failure(reading.institution)
+    found = None
+    if rescue and failure is not None:
+        found = find_rescue(world.ledger.state, KINDS, scenario, outcome, reading.institution)
     days = [one.day for one in outcome.survival if one.institution == reading.institution]
     failing = [day for day in days if day is not None]
     return Stressed(
@@ -130,6 +145,7 @@ def _stress(world: World, gate: Gate, reading: Reading) -> Stressed:
         outcome.transactions,
         failure.cause if failure is not None else "",
         outcome.hash,
+        None if found is None else found.units,
     )
 
 
@@ -137,7 +153,7 @@ def _claims(world: World, reading: Reading) -> tuple[str, ...]:
     return world.ledger.books().claims_on(reading.institution)
 
 
-def _run(
+def _scenario(
     world: World,
     gate: Gate,
     reading: Reading,
@@ -145,10 +161,10 @@ def _run(
     parts: dict[str, int],
     *,
     lender: Lender | None,
-) -> Outcome:
+) -> Scenario:
     cash = cash_of(world, reading.institution)
     market = world.market_prices(gate)
-    scenario = Scenario(
+    return Scenario(
         targets=(reading.institution,),
         withdraw_ppm=path,
         horizon_days=len(path),
@@ -161,4 +177,3 @@ def _run(
         leaves_contracts=False,
         sells=False,
     )
-    return run_drill(world.ledger.state, KINDS, scenario)

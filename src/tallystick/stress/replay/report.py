@@ -35,13 +35,16 @@ Progress = Callable[[str, int, int], None]
 Document = dict[str, Any]
 
 
-def report(case: Case, *, progress: Progress | None = None) -> Document:
-    """Return the whole report of a case; `progress` is told what is being done, how far, of how much."""
+def report(case: Case, *, rescue: bool = False, progress: Progress | None = None) -> Document:
+    """Return the whole report of a case; `progress` is told what is being done, how far, of how much.
+
+    With `rescue`, the least help that would have stopped the stress is found by bisection.
+    """
 
     def tell(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(what, done, total) if progress is not None else None
 
-    watched = watch(case, drills=True, progress=tell("watching"))
+    watched = watch(case, drills=True, rescue=rescue, progress=tell("watching"))
     peers: tuple[Peer, ...] = ()
     if any(row.readings for row in watched.rows):
         peers = sound_peers(size_of(watched))
@@ -232,6 +235,7 @@ def _stressed(watched: Watched) -> Document | None:
         "cause": stress.cause,
         "transactions": stress.transactions,
         "result_hash": stress.result_hash,
+        "help": None if stress.help is None else amount(stress.help),
     }
 
 

@@ -184,6 +184,8 @@ def _curve(document: Mapping[str, Any]) -> Iterator[Section]:
         f" fork of the ledger. The 30-day stress as a drill: {curve['institution']} {end}, after"
         f" {stress['transactions']} transactions, and pays {percent(stress['paid'])} of what is asked in it"
     )
+    if stress["help"] is not None:
+        told += f"; {short(stress['help'])} on the first day would have let it last"
     title = f"Run curve of {curve['institution']} on {curve['day']}"
     yield Section(title, rows=tuple(rows), after=(("", told, ""),))
 

@@ -86,12 +86,13 @@ def watch(
     assumed: Mapping[str, Fraction] | None = None,
     *,
     drills: bool = False,
+    rescue: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Watched:
     """Return the case watched day by day under these assumptions, or under its own.
 
     With `drills`, the institution by whose books the subject alarms is drilled on the day of the alarm, or
-    on the last day if there is none.
+    on the last day if there is none; with `rescue`, the help that would have stopped it is looked for.
     """
     world = World(case, case.assumed if assumed is None else assumed)
     days = list(case.days())
@@ -104,7 +105,7 @@ def watch(
         due = drills and drilled is None and (row.reasons.get(case.subject) or day == days[-1])
         name = read_through(world, row)
         if due and name in row.readings:
-            drilled = drill_institution(world, gate, row.readings[name])
+            drilled = drill_institution(world, gate, row.readings[name], rescue=rescue)
         if progress is not None:
             progress(at + 1, len(days))
     return Watched(case, tuple(rows), world, drilled)
