@@ -104,6 +104,15 @@ def test_a_contract_of_an_institutions_own_is_signed_by_its_founder_over_a_url_t
     remote.refused(stranger, code="unknown_institution")
 
 
+def test_a_node_tells_its_newest_drill_and_its_age(desk, remote):
+    told = remote.json("drill all")
+    assert (told["status"], told["subject"]) == ("ready", "all")
+    assert told["drill"]["failures"][0]["cause"] == "no_cash"
+    assert "as of entry" in remote("drill bank-ag")
+    remote.refused("drill nowhere", code="unknown_institution")
+    remote.refused("drill all --withdraw 50%", code="usage", exit_code=2)
+
+
 def test_a_refusal_is_the_same(desk, remote):
     line = "pay alice bob 1000000 eur@bank --dry-run"
     assert remote.refused(line, code="insufficient_balance") == desk.refused(

@@ -24,12 +24,15 @@ Exodus = Any
 """`stress`'s own types: a command may name its room only where it runs."""
 
 ROWS_SHOWN_MAX = 20
+NODE_WAITS_SECONDS = 30.0
+"""How long a command waits for a node's first drill."""
 EVERYBODY = "all"
 
 
 @make_command(
     "drill",
     ledger=True,
+    url=True,
     example="""\
 tallystick drill alder-bank --withdraw 100%
 tallystick drill all --withdraw 50% --per-day 10%
@@ -96,6 +99,23 @@ def command(
         raise CommandError(
             "name an institution, a contract or `all`, or a --scenario", hint="tallystick drill all"
         )
+    if session.url is not None:
+        plain = (withdraw, per_day, runners, days, cash, shock, lender) == (
+            "100%",
+            "",
+            (),
+            None,
+            (),
+            (),
+            None,
+        )
+        if subject is None or not plain or help_needed or curve or picture is not None:
+            raise CommandError(
+                "a node drills a full run of one subject",
+                hint="ask about more on the ledger file, without --url",
+            )
+        _from_node(session, subject)
+        return
     with session.reading() as ledger:
         try:
             if subject is not None and _is_contract(ledger, subject):
@@ -126,6 +146,37 @@ def command(
                 hint="docs/concepts/drills.md says what a scenario holds",
                 code="scenario_invalid",
             ) from None
+
+
+def _from_node(session: Session, subject: str) -> None:
+    """Tell the newest drill that a node has of a subject; the first question starts one."""
+    import time
+
+    from tallystick.client.questions import drills
+
+    with session.node() as client:
+        found = client.ask(drills.newest(subject))
+        until = time.monotonic() + NODE_WAITS_SECONDS
+        while found["status"] == "running" and time.monotonic() < until:
+            time.sleep(0.2)
+            found = client.ask(drills.newest(subject))
+    if found["status"] != "ready":
+        session.show(found, f"{subject}: {found['status']} {found.get('error', '')}".rstrip())
+        return
+    drill = found["drill"]
+    lines = [
+        f"as of entry {found['size'] - 1}, {found['entries_since']} entries and {found['age_seconds']} s ago:"
+    ]
+    if "leavers" in drill:
+        lines.append(
+            f"{drill['out']} of {drill['participants']} leave {subject} with all that they have inside"
+        )
+    else:
+        lines += [
+            f"{one['order']}. {one['institution']} fails on day {one['day']}: {one['cause']}"
+            for one in drill["failures"]
+        ] or ["nobody fails"]
+    session.show(found, *lines, f"result {drill['result_hash']}")
 
 
 def _is_contract(ledger: "OpenLedger", subject: str) -> bool:

@@ -27,6 +27,7 @@ from typing import Any, Final, TypeVar
 
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.store import Key, Value
+from tallystick.node.drills import Drills
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
 from tallystick.node.live_books import LiveBooks
@@ -150,6 +151,7 @@ class Service:
         self.listeners: list[Merged] = []
         """Called with the log's size after every merge, in the executor's thread."""
         self.index = StateIndex(ledger.state.values)
+        self.drills = Drills(ledger.path, lambda: ledger.size)
         self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
         self.views = LiveViews(
             ledger.path,
@@ -254,6 +256,7 @@ class Service:
 
     def close(self) -> None:
         """Take nothing more, answer everything that was taken, and make the last checkpoint."""
+        self.drills.close()
         with self._waiting_lock:
             self._closing = True
         self.views.close()
