@@ -73,6 +73,16 @@ def test_nobody_buys_where_there_is_no_money():
     assert buyer(reading, "cash@bank", days=1, limit=0) is None
 
 
+def test_the_basel_like_views_are_the_ordinary_ones_and_agree_with_the_rule():
+    world, gate, reading = at_alarm("svb")
+    found = drill_institution(world, gate, reading).liquidity
+    assert (found.short_run.stock, found.short_run.net_outflows) == (reading.stock, reading.outflow)
+    assert found.short_run.ratio_ppm == 859_446  # estimates made afterwards were 0.75 to 1.01
+    assert found.ladder[0].bucket == "on demand"
+    assert (found.ladder[0].inflow, found.ladder[0].outflow) == (39_800_000_000_00, 187_100_000_000_00)
+    assert found.unpriced == ()
+
+
 def test_the_ledger_is_as_it_was_after_a_drill():
     world, gate, reading = at_alarm("svb")
     before = dict(world.ledger.state.values)

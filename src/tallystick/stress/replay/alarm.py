@@ -19,13 +19,14 @@ Whole numbers throughout: amounts in minor units, shares in parts per million.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from tallystick.institutions.books import Books
-from tallystick.institutions.owing import Bucket
 from tallystick.institutions.prices import Prices
-from tallystick.institutions.sheet import AssetRow, Part, Sheet, sheet, total_by
+from tallystick.institutions.sheet import AssetRow, Part, Sheet, sheet
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
+from tallystick.stress.basel import HAIRCUT_PPM, RUN_OFF_PPM, Funding, Level
+from tallystick.stress.liquidity import liquid_stock
 from tallystick.stress.replay.case import AssetClass, ClaimClass
 
 PPM: Final = 1_000_000
@@ -33,14 +34,11 @@ STRESS_DAYS: Final = 30
 SURVIVAL_DAYS_MAX: Final = 365
 """A survival horizon is told up to a year."""
 
-Level = Literal["1", "2a", "2b", ""]
-
-
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """What an asset fetches: its share in parts per million, within so many days, and its level in the stock.
 
-    An asset without a level is no part of the stock that a stress may draw on.
+    An asset of level `none` is no part of the stock that a stress may draw on.
     """
 
     share_ppm: int
@@ -49,39 +47,49 @@ class Fetch:
     why: str
 
 
+def _at_level(level: Level, days: int, why: str) -> Fetch:
+    """Return what the Basel tables say that a level fetches."""
+    return Fetch(PPM - HAIRCUT_PPM[level], days, level, why)
+
+
 FETCHES: Final[Mapping[AssetClass, Fetch]] = {
-    "cash": Fetch(PPM, 0, "1", "money in hand or at a central bank (LCR40, Level 1)"),
-    "government": Fetch(PPM, 1, "1", "government paper at its market price (LCR40, Level 1)"),
-    "agency": Fetch(850_000, 1, "2a", "agency and covered paper at its market price less 15 % (Level 2A)"),
-    "listed": Fetch(500_000, 1, "2b", "what trades on deep markets, less 50 % (Level 2B)"),
-    "loans": Fetch(500_000, 90, "", "half: what a lender of last resort advances on them, or a forced buyer"),
-    "stakes": Fetch(500_000, 180, "", "shares of private companies: half, and not soon"),
-    "thin": Fetch(0, STRESS_DAYS, "2b", "a tenth of each day's turnover for 30 days, and nothing beyond"),
-    "locked": Fetch(0, 0, "", "cannot be sold before its date"),
-    "pledged": Fetch(0, 0, "", "belongs to the lender first"),
-    "unspecified": Fetch(0, 0, "", "nobody says what it is"),
+    "cash": _at_level("level_1", 0, "money in hand or at a central bank (Level 1)"),
+    "government": _at_level("level_1", 1, "government paper at its market price (Level 1)"),
+    "agency": _at_level("level_2a", 1, "agency and covered paper at its market price less 15 % (Level 2A)"),
+    "listed": _at_level("level_2b", 1, "what trades on deep markets, less 50 % (Level 2B)"),
+    "loans": Fetch(500_000, 90, "none", "half: what a lender of last resort or a forced buyer gives"),
+    "stakes": Fetch(500_000, 180, "none", "shares of private companies: half, and not soon"),
+    "thin": Fetch(0, STRESS_DAYS, "level_2b", "a tenth of each day's turnover for 30 days, no more"),
+    "locked": Fetch(0, 0, "none", "cannot be sold before its date"),
+    "pledged": Fetch(0, 0, "none", "belongs to the lender first"),
+    "unspecified": Fetch(0, 0, "none", "nobody says what it is"),
 }
 THIN_TURNOVER_PPM: Final = 100_000
 """How much of a day's turnover one seller can be without being the market: a tenth."""
-LEVEL_2_MOST: Final = (2, 3)
-"""Level 2 is at most 40 % of the stock: two thirds of Level 1 (BCBS 238, annex 1)."""
-LEVEL_2B_MOST: Final = (15, 85)
-"""Level 2B is at most 15 % of the stock: fifteen parts beside 85 of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOff:
-    """How much of a kind of liability leaves in 30 days of stress, and whether it has a reason to run."""
+    """How much of a kind of liability leaves in 30 days of stress, and whether it has a reason to run.
+
+    `funding` is what the Basel tables call it; what cannot be asked for in that time has none.
+    """
 
     share_ppm: int
     why: str
     runs: bool
+    funding: Funding | None = None
+
+
+def _run_off(funding: Funding, why: str, *, runs: bool) -> RunOff:
+    """Return what the Basel tables say that a kind of funding does."""
+    return RunOff(RUN_OFF_PPM[funding], why, runs, funding)
 
 
 RUN_OFF: Final[Mapping[ClaimClass, RunOff]] = {
-    "insured": RunOff(50_000, "insured deposits: 5 % (LCR40, stable deposits)", runs=False),
-    "demand": RunOff(400_000, "uninsured, payable on demand: 40 % (LCR40, non-operational)", runs=True),
-    "funding": RunOff(PPM, "lent by professionals, callable within 30 days: all (LCR40)", runs=True),
+    "insured": _run_off("stable_retail", "insured deposits: 5 % (stable deposits)", runs=False),
+    "demand": _run_off("corporate", "uninsured, payable on demand: 40 % (non-operational)", runs=True),
+    "funding": _run_off("financial", "lent by professionals, callable within 30 days: all", runs=True),
     "term": RunOff(0, "cannot be asked for within 30 days", runs=False),
 }
 
@@ -175,8 +183,6 @@ class Reading:
     own_tokens_stated: int | None = None
     """What those tokens are stated to be worth; None if that is what they trade at."""
     fetches: tuple[Fetched, ...] = ()
-    maturities: tuple[tuple[str, int, int], ...] = ()
-    """(when, what is paid to it then, what it must pay then): both at stated values, by the balance sheet."""
     missing: tuple[str, ...] = ()
 
     @property
@@ -337,15 +343,8 @@ def read_institution(
         own_tokens=_own_tokens(_own_parts(books, at_market, market)["token"], tags),
         own_tokens_stated=sum(value for _, value in own["token"]),
         fetches=tuple(counted.found[asset] for asset in sorted(counted.found)),
-        maturities=_maturities(at_stated),
         missing=tuple(one.asset for one in at_market.missing),
     )
-
-
-def _maturities(of: Sheet) -> tuple[tuple[str, int, int], ...]:
-    have = total_by(of.assets, lambda row: row.maturity, lambda row: row.value)
-    owe = total_by(of.liabilities, lambda row: row.maturity, lambda row: row.value)
-    return tuple((when, have.get(when, 0), owe.get(when, 0)) for when in get_args(Bucket))
 
 
 def _own_tokens(parts: list[tuple[str, int]], tags: Tags) -> tuple[OwnToken, ...]:
@@ -377,7 +376,7 @@ class _Counted:
     def __init__(self, of: Sheet, tags: Tags) -> None:
         self.tags = tags
         self.fetched = 0
-        self.levels: dict[Level, int] = {"1": 0, "2a": 0, "2b": 0, "": 0}
+        self.levels: dict[Level, int] = dict.fromkeys(HAIRCUT_PPM, 0)
         self.by_days: dict[int, int] = {}
         self.found: dict[str, Fetched] = {}
         self.owed_in_kind = {thing: owed for thing, (_, owed) in of.by_currency().items() if thing != of.unit}
@@ -391,14 +390,14 @@ class _Counted:
             elif row.free_units < row.units:
                 kind = "encumbered"
             if kind or not part.value:
-                self._note(Fetched(part.asset, kind or "worthless", part.value or 0, 0, 0, 0, ""))
+                self._note(Fetched(part.asset, kind or "worthless", part.value or 0, 0, 0, 0, "none"))
                 continue
             matched = self._match(part)
             value = part.value - matched
             kind = self.tags.assets.get(part.asset, "unspecified")
             fetch = FETCHES[self.tags.assets.get(part.asset, "unspecified")]
             share = mul_div_down(value, fetch.share_ppm, PPM)
-            if part.asset in self.tags.turnover and fetch.level == "2b" and not fetch.share_ppm:
+            if part.asset in self.tags.turnover and fetch.level == "level_2b" and not fetch.share_ppm:
                 takes = mul_div_down(self.tags.turnover[part.asset], THIN_TURNOVER_PPM * STRESS_DAYS, PPM)
                 share = min(value, takes)
             self._count(share, fetch.level, fetch.days)
@@ -431,7 +430,7 @@ class _Counted:
             return 0
         self.owed_in_kind[part.currency] = owed - units
         value = mul_div_down(part.value or 0, units, part.at_par)
-        self._count(value, "1", 0)
+        self._count(value, "level_1", 0)
         return value
 
     def _count(self, value: int, level: Level, days: int) -> None:
@@ -440,15 +439,11 @@ class _Counted:
         self.by_days[days] = self.by_days.get(days, 0) + value
 
     def stock(self) -> int:
-        """Return the liquid stock under the caps on Level 2 and Level 2B (BCBS 238, annex 1)."""
-        first = self.levels["1"]
-        second = min(self.levels["2a"], first * LEVEL_2_MOST[0] // LEVEL_2_MOST[1])
-        third = min(
-            self.levels["2b"],
-            (first + second) * LEVEL_2B_MOST[0] // LEVEL_2B_MOST[1],
-            first * LEVEL_2_MOST[0] // LEVEL_2_MOST[1] - second,
+        """Return the liquid stock under the caps on Level 2 and Level 2B."""
+        levels = self.levels
+        return liquid_stock(
+            level_1=levels["level_1"], level_2a=levels["level_2a"], level_2b=levels["level_2b"]
         )
-        return first + second + third
 
     def within(self, days: int) -> int:
         """Return what is money within so many days."""

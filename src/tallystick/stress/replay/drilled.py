@@ -1,6 +1,6 @@
-"""The ordinary drill on a case's ledger: real withdrawals on a fork, under the alarm's own numbers.
+"""The ordinary drill and liquidity views on a case's ledger, under the alarm's own numbers.
 
-    drilled = drill_institution(world, gate, reading)    the run curve, and the stated stress, by transactions
+    drilled = drill_institution(world, gate, reading)    run curve, stress, ladder and the two Basel ratios
     everybody(state, institution, runners, cash)         what a full run on one day pays
 
 A sheet says what things fetch, the drill (`stress.drill`) lets people come. Claims on others are not called
@@ -17,8 +17,10 @@ from tallystick.institutions.prices import Prices
 from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.store import Store
 from tallystick.protocol import KINDS
+from tallystick.stress.basel import Funding
 from tallystick.stress.curve import run_curve
 from tallystick.stress.drill import run_drill
+from tallystick.stress.liquidity import Classes, Liquidity, liquidity_of
 from tallystick.stress.outcome import Outcome
 from tallystick.stress.replay.alarm import PPM, RUN_OFF, STRESS_DAYS, CurvePoint, Reading
 from tallystick.stress.replay.case import Gate
@@ -49,6 +51,7 @@ class Drilled:
     institution: str
     curve: tuple[CurvePoint, ...]
     stress: Stressed
+    liquidity: Liquidity
 
 
 def drill_institution(world: World, gate: Gate, reading: Reading, *, rescue: bool = False) -> Drilled:
@@ -57,7 +60,25 @@ def drill_institution(world: World, gate: Gate, reading: Reading, *, rescue: boo
     With `rescue`, some dozens of drills more find the help that would have stopped it.
     """
     stress = _stress(world, gate, reading, rescue=rescue)
-    return Drilled(reading.institution, _curve(world, gate, reading), stress)
+    liquidity = liquidity_of(
+        world.ledger.books(),
+        reading.institution,
+        world.market_prices(gate),
+        classes=_classes(world, reading),
+    )
+    return Drilled(reading.institution, _curve(world, gate, reading), stress, liquidity)
+
+
+def _classes(world: World, reading: Reading) -> Classes:
+    """Return what the case says of assets and holders in the words of the Basel tables."""
+    books = world.ledger.books()
+    levels = {one.asset: one.level for one in reading.fetches}
+    funding: dict[str, Funding] = {}
+    for claim in _claims(world, reading):
+        kind = RUN_OFF[world.claim_class(claim)].funding
+        if kind is not None:
+            funding |= dict.fromkeys(sorted(books.holders(claim)), kind)
+    return Classes(levels, funding)
 
 
 def everybody(

@@ -70,7 +70,7 @@ def report(case: Case, *, rescue: bool = False, progress: Progress | None = None
         "run_curve": _curve(watched),
         "stress_drill": _stressed(watched),
         "fetches": _fetches(watched),
-        "maturities": _maturities(watched),
+        "liquidity": _liquidity(watched),
         "assumptions": [_assumption(case, one) for one in sweeps],
         "corners": corners(case),
         "sound_peers": [_peer(peer) for peer in peers],
@@ -239,11 +239,34 @@ def _stressed(watched: Watched) -> Document | None:
     }
 
 
-def _maturities(watched: Watched) -> list[Document]:
-    """Return what is paid to it and what it must pay, by when, on the day of the alarm."""
-    reading = _drill_row(watched).readings.get(watched.read)
-    found = () if reading is None else reading.maturities
-    return [{"when": when, "is_paid": amount(have), "must_pay": amount(owe)} for when, have, owe in found]
+def _liquidity(watched: Watched) -> Document | None:
+    """Return the maturity ladder and the two Basel-like ratios, on the day of the alarm."""
+    if watched.drilled is None:
+        return None
+    found = watched.drilled.liquidity
+    short, long_ = found.short_run, found.long_run
+    return {
+        "institution": found.institution,
+        "ladder": [
+            {
+                "bucket": rung.bucket,
+                "inflow": amount(rung.inflow),
+                "outflow": amount(rung.outflow),
+                "gap_so_far": amount(rung.gap_so_far),
+            }
+            for rung in found.ladder
+        ],
+        "short_run": {
+            "stock": amount(short.stock),
+            "net_outflows": amount(short.net_outflows),
+            "ratio": ratio(short.ratio_ppm),
+        },
+        "long_run": {
+            "available": amount(long_.available),
+            "required": amount(long_.required),
+            "ratio": ratio(long_.ratio_ppm),
+        },
+    }
 
 
 def _fetches(watched: Watched) -> list[Document]:

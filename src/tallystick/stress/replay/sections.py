@@ -60,7 +60,7 @@ def sections(document: Mapping[str, Any]) -> Iterator[Section]:
     yield _days(document)
     yield _timeline(document)
     yield from _fetches(document)
-    yield from _maturities(document)
+    yield from _liquidity(document)
     yield from _curve(document)
     yield from _assumptions(document)
     yield from _peers(document)
@@ -119,22 +119,28 @@ def _timeline(document: Mapping[str, Any]) -> Section:
     return Section("What was published then, and what happened", before=tuple(told))
 
 
-_WHEN = {"none": "never"}
-
-
-def _maturities(document: Mapping[str, Any]) -> Iterator[Section]:
-    found = [one for one in document["maturities"] if float(one["is_paid"]) or float(one["must_pay"])]
-    if not found:
+def _liquidity(document: Mapping[str, Any]) -> Iterator[Section]:
+    found = document["liquidity"]
+    if found is None:
         return
-    rows: list[tuple[str, ...]] = [("within", "is paid to it", "it must pay", "gap so far")]
-    gap = 0.0
-    for one in found:
-        gap += float(one["is_paid"]) - float(one["must_pay"])
-        when = _WHEN.get(one["when"], one["when"].replace("_", " "))
-        rows.append((when, short(one["is_paid"]), short(one["must_pay"]), short(str(gap))))
-    note: Said = ("", "at stated values; what no sheet dates is taken as its class has it", "dim")
-    title = f"When {document['read']} is paid, and when it must pay"
-    yield Section(title, rows=tuple(rows), after=(note,))
+    rows: list[tuple[str, ...]] = [("within", "comes in", "falls due", "gap so far")]
+    rows += [
+        (rung["bucket"], *map(short, (rung["inflow"], rung["outflow"], rung["gap_so_far"])))
+        for rung in found["ladder"]
+        if float(rung["inflow"]) or float(rung["outflow"])
+    ]
+    lcr, nsfr = found["short_run"], found["long_run"]
+    soon = (
+        f"short run, as the Basel coverage ratio: {ratio(lcr['ratio'])}, a stock of {short(lcr['stock'])} for"
+        f" net outflows of {short(lcr['net_outflows'])} in 30 days"
+    )
+    later = (
+        f"long run, as the net stable funding ratio: {ratio(nsfr['ratio'])}, {short(nsfr['available'])}"
+        f" available of {short(nsfr['required'])} required"
+    )
+    note = "at market prices; what no sheet dates is taken as its class has it"
+    after: tuple[Said, ...] = (("", soon, ""), ("", later, ""), ("", note, "dim"))
+    yield Section(f"When {found['institution']} is paid, and when it must pay", rows=tuple(rows), after=after)
 
 
 _NOT_SOLD = {
