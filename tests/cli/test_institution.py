@@ -101,6 +101,18 @@ def test_income_and_cash_flow_say_why(desk):
     moved = desk.json(f"institution cash-flow bank-ag --from {before}")["cash_flow"]
     assert (moved["opening"], moved["closing"]) == ({"reserve@cb": "8000"}, {"reserve@cb": "8300"})
     assert "received" in desk(f"institution income bank-ag --from {before}")
+    assert desk(f"institution income bank-ag --from {before} --csv").splitlines() == [
+        "kind,party,value,entries",
+        f"equity after entry {before},,-7000,",
+        "paid,bob,-200,1",
+        "received,cb-it,500,1",
+        f"equity after entry {last(desk)},,-6700,",
+    ]
+    assert desk(f"institution cash-flow bank-ag --from {before} --csv").splitlines()[2:4] == [
+        "reserve@cb,operating,bob,-200",
+        "reserve@cb,operating,cb-it,500",
+    ]
+    desk.refused(f"institution income bank-ag --from {before} --csv --json", code="usage", exit_code=2)
     assert "operating" in desk(f"institution cash-flow bank-ag --from {before}")
     desk.refused(f"institution income bank-ag --from {before + 1} --to {before}", code="not_yet", exit_code=2)
 

@@ -4,6 +4,8 @@ Each asks an opened ledger or a node one question and prints the answer as a per
 their decimals, and beside them what is missing. With `--json` the whole document comes out.
 """
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ PRICES = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A price book: a JSON file with unit, as_of, source, decimals and prices.",
 )
+CSV = click.option("--csv", "as_csv", is_flag=True, help="Write every row as CSV.")
 PRICE_FROM = click.option(
     "--price-from", multiple=True, metavar="CONTRACT", help="Take prices from this pool as well; repeat."
 )
@@ -68,7 +71,7 @@ tallystick institution sheet alder-bank --csv > sheet.csv""",
 @NAME
 @click.option("--at", type=click.IntRange(min=0), metavar="ENTRY", help="As it was right after this entry.")
 @_priced
-@click.option("--csv", "as_csv", is_flag=True, help="Write every row as CSV.")
+@CSV
 def sheet(
     session: Session,
     name: str,
@@ -84,8 +87,7 @@ def sheet(
     What others owe it is at par, or at a price from --prices or --price-from. Its own and related parties'
     tokens count zero. A price that is missing is named; equity is then told only as the least it can be.
     """
-    if as_csv and session.json:
-        raise CommandError("--csv and --json are two forms of one answer", hint="choose one")
+    _check_form(session, as_csv=as_csv)
     with session.reading() as ledger:
         document = ledger.sheet(name, entry=at, **_asked(unit, book, price_from))
     if as_csv:
@@ -157,7 +159,7 @@ def _period_options(function: Callable[..., None]) -> Callable[..., None]:
     to = click.option(
         "--to", "end", type=click.IntRange(min=0), metavar="ENTRY", help="To after it; by default the last."
     )
-    return from_(to(_priced(function)))
+    return from_(to(_priced(CSV(function))))
 
 
 @make_command(
@@ -177,12 +179,19 @@ def income(
     unit: str,
     book: Path | None,
     price_from: tuple[str, ...],
+    as_csv: bool,
 ) -> None:
     """Show why equity changed between two entries: with whom, inside what, and by which prices."""
+    _check_form(session, as_csv=as_csv)
     with session.reading() as ledger:
         document = ledger.period(name, start=start, end=end, **_asked(unit, book, price_from))
-    say = _Amounts(document)
     earned = document["income"]
+    if as_csv:
+        opening = {"kind": f"equity after entry {document['start']}", "value": earned["opening"]}
+        closing = {"kind": f"equity after entry {document['end']}", "value": earned["closing"]}
+        _write_csv(("kind", "party", "value", "entries"), [opening, *earned["lines"], closing])
+        return
+    say = _Amounts(document)
     lines = _table(
         ("why", "with", document["unit"]),
         [
@@ -212,8 +221,10 @@ def cash_flow(
     unit: str,
     book: Path | None,
     price_from: tuple[str, ...],
+    as_csv: bool,
 ) -> None:
     """Show why cash changed between two entries: operating, investing, financing, each kind in its units."""
+    _check_form(session, as_csv=as_csv)
     with session.reading() as ledger:
         document = ledger.period(name, start=start, end=end, **_asked(unit, book, price_from))
     moved = document["cash_flow"]
@@ -226,6 +237,10 @@ def cash_flow(
             if line["asset"] == asset
         ]
         rows.append((asset, f"after entry {document['end']}", "", moved["closing"].get(asset, "0")))
+    if as_csv:
+        names = ("asset", "activity", "party", "units")
+        _write_csv(names, [dict(zip(names, row, strict=True)) for row in rows])
+        return
     told = {name: value for name, value in document.items() if name != "income"}
     session.show(told, *_table(("cash", "activity", "with", "units"), rows))
 
@@ -306,6 +321,19 @@ def money(session: Session) -> None:
         ("M2", "m2"),
         ("reserves", "reserves"),
     )
+
+
+def _check_form(session: Session, *, as_csv: bool) -> None:
+    if as_csv and session.json:
+        raise CommandError("--csv and --json are two forms of one answer", hint="choose one")
+
+
+def _write_csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    click.echo(text.getvalue(), nl=False)
 
 
 class _Amounts:
