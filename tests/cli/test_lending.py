@@ -138,3 +138,36 @@ def test_a_market_or_oracle_that_is_none_is_said_so(market):
 
 def test_no_pool_is_seen_where_there_is_none(market):
     assert market("pool list --json") == ""
+
+
+SALES = {
+    "lot": "gold@bank",
+    "money": "eur@bank",
+    "oracle": "gold-price",
+    "freshness_seconds": 3_600,
+    "quorum": 2,
+    "fall": {"type": "linear", "seconds": 7_200},
+    "start_factor": str(12 * 10**26),
+    "restart_seconds": 3_600,
+    "restart_fraction": str(4 * 10**26),
+    "least_due": 100,
+}
+
+
+def test_a_lot_is_sold_at_a_price_that_falls(market):
+    market(f"contract deploy sales dutch_liquidation --account bank --args '{json.dumps(SALES)}'")
+    market("sale start sales lender 10.000 300.00 --owner borrower --reserve 5.00")
+    [shown] = market.jsonl("sale list sales")
+    assert (shown["lot_units"], shown["due_units"], shown["state"]) == ("10000", "30000", "running")
+    assert 71 < float(shown["price"]) <= 72
+    assert "300.00 eur@bank" in market("sale list sales")
+    before = market.units("keeper")
+    market("sale take sales keeper 1 1.000")
+    assert 7_100 < before - market.units("keeper") <= 7_200
+    assert market.units("keeper", "gold@bank") == 101_000
+    market.refused("sale restart sales keeper 1", code="dutch_liquidation.cannot_restart")
+    market.refused("sale cancel sales keeper 1", code="dutch_liquidation.not_the_seller")
+    market("sale cancel sales lender 1")
+    assert market.units("lender", "gold@bank") == 99_000
+    market.refused("sale take sales keeper 1 1.000", code="dutch_liquidation.unknown_sale")
+    market.refused("sale list loans", code="unknown_contract")

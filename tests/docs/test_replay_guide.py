@@ -24,7 +24,7 @@ def test_the_figures_of_the_guide_are_those_of_the_replays():
     alameda, bank = reading(ftx), reading(svb)
     points = {round(point["withdrawn"], 2): point for point in svb["run_curve"]["points"]}
     peers = {peer["name"]: peer["figures"] for peer in svb["sound_peers"]}
-    (low, _), = next(one for one in svb["assumptions"] if one["name"] == "uninsured")["alarm_holds"]
+    ((low, _),) = next(one for one in svb["assumptions"] if one["name"] == "uninsured")["alarm_holds"]
     first = terra["swap"]["days"][0]
     told = {
         f"a stated ratio of {ratio(alameda['stated_ratio'])}": "1.83",

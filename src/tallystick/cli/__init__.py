@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "pool": "Trade on pools, and provide them with liquidity.",
         "lend": "Lend, borrow against collateral, repay and liquidate.",
         "oracle": "Read prices, with who says them, and report one.",
+        "sale": "Sell collateral at a falling price, and buy it.",
         "advance": "Run what has fallen due.",
         "import": "Settle a file of payments, each line once.",
     },

@@ -130,9 +130,9 @@ class Lending:
         return Deed(keeper, (seizing,))
 
     def _repay(self) -> Iterator[Deed]:
-        """Let the first borrower repay what it has, up to the loan, and take out what that frees."""
+        """Let the first borrower repay half, if it has so much, and take out most of what that frees."""
         who, collateral, loan = self._borrowers[0]
-        units = min(self._has(who, EUR) * 3 // 4, loan)
+        units = min(self._has(who, EUR) * 3 // 4, loan // 2)
         yield Deed(who, (call(who, MARKET, "repay", {"units": units}, spend={EUR: units}),))
         freed = collateral * units // loan * 3 // 4
         out = call(who, MARKET, "withdraw_collateral", {"units": freed}, receive={GOLD: freed})
