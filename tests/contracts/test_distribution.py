@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tallystick.contracts import distribution
 from tallystick.contracts.distribution import (
     ATTESTORS_MAX,
     DECAY_ONE,
@@ -137,7 +138,7 @@ def test_weights_fade_by_half_each_half_life_and_never_grow():
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=30), st.integers(1, PPM))
 def test_nobody_counts_for_more_than_the_cap(weights, cap_ppm):
     counted, cap = capped(weights, cap_ppm)
-    assert cap * PPM <= sum(weights) * cap_ppm
+    assert cap == 1 or cap * PPM <= sum(weights) * cap_ppm
     assert all(one <= min(cap, other) for one, other in zip(counted, weights, strict=True))
 
 
@@ -154,12 +155,12 @@ def test_what_is_held_is_what_is_credited_or_still_to_split_and_everyone_leaves(
     market = found(**FADING)
     for move, who, number in steps:
         state = market.view(POT, "state")
-        weighs = sum(market.view(POT, "weight", account=one) for one in ("alice", "bob", "carol"))
+        weigh = [one for one in ("alice", "bob", "carol") if market.view(POT, "weight", account=one)]
         if move == "attest":
             attest(market, who, number)
         elif move == "pay":
             pay_in(market, number)
-        elif move == "split" and state.income and weighs:
+        elif move == "split" and weigh and state.income >= len(weigh):
             split(market)
         elif move == "wait":
             market.world.time += number * SECOND
@@ -304,6 +305,43 @@ def test_nothing_to_split(market):
     split(market)
     code = market.refused("carol", POT, "split").code
     assert code is Refusal.NOTHING_TO_SPLIT
+
+
+def test_no_stranger_fills_the_ledger_with_splits_of_crumbs(market):
+    for who in ("alice", "bob", "carol"):
+        attest(market, who, 1)
+    pay_in(market, 2)
+    refused = market.refused("carol", POT, "split")
+    assert (refused.code, refused.facts) == (Refusal.NOTHING_TO_SPLIT, {"units": "2", "contributors": "3"})
+    pay_in(market, 2)
+    split(market)
+    # The unit that is left is not split again and again.
+    assert market.refused("carol", POT, "split").code is Refusal.NOTHING_TO_SPLIT
+
+
+def test_a_cap_below_one_does_not_lock_the_income():
+    market = found(rules=RULES | {"cap_ppm": 100_000})
+    for who in ("alice", "bob", "carol"):
+        attest(market, who, 1)
+    pay_in(market, 9)
+    split(market)
+    assert [credit(market, who) for who in ("alice", "bob", "carol")] == [3, 3, 3]
+
+
+def test_who_has_faded_away_makes_room_for_others(monkeypatch):
+    monkeypatch.setattr(distribution, "RECIPIENTS_MAX", 2)
+    market = found(**FADING)
+    attest(market, "alice", 1)
+    attest(market, "bob", 1)
+    market.world.time += 60 * DAY * SECOND
+    full = market.refused("ann", POT, "attest", contributor="carol", weight=8, reference="c")
+    assert full.code is Refusal.TOO_MANY_CONTRIBUTORS
+    attest(market, "bob", 8)
+    pay_in(market, 10)
+    split(market)
+    assert (credit(market, "alice"), credit(market, "bob")) == (0, 10)
+    assert market.view(POT, "state").contributors == 1
+    attest(market, "carol", 8)
 
 
 def test_one_unit_more_than_is_credited_and_a_part_that_is_none(market):

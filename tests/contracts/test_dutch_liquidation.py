@@ -1,5 +1,6 @@
 import pytest
 
+from tallystick.contracts import dutch_liquidation
 from tallystick.contracts.dutch_liquidation import Refusal, Taken
 from tallystick.contracts.oracle import Refusal as OracleRefusal
 from tallystick.ledger.contract import Dependencies, Exit, Position
@@ -214,6 +215,24 @@ def test_a_sale_has_something_due_and_an_owner(wrong):
         found = market.refused("seller", SALES, "start", spend=spend, **arguments)
         assert found.code is Code.AMOUNT_NOT_POSITIVE
     start(market)
+
+
+def test_nobodys_sales_stand_in_the_way_of_anothers(monkeypatch):
+    monkeypatch.setattr(dutch_liquidation, "SALES_OPEN_MAX", 3)
+    market = new_sales()
+    sale = {"lot": 1, "due": 10**12, "owner": "owner"}
+    for _ in range(3):
+        market.call("keeper", SALES, "start", spend={COLLATERAL: 1}, **sale)
+    full = market.refused("keeper", SALES, "start", spend={COLLATERAL: 1}, **sale)
+    assert full.code is Refusal.SALE_INVALID
+    assert start(market) == 4
+    assert [one.arguments for one in market.view(SALES, "exits", account="keeper")] == [
+        {"sale": 1},
+        {"sale": 2},
+        {"sale": 3},
+    ]
+    market.call("keeper", SALES, "cancel", sale=2)
+    market.call("keeper", SALES, "start", spend={COLLATERAL: 1}, **sale)
 
 
 def test_a_price_of_nothing_starts_no_sale():

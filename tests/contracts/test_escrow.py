@@ -181,7 +181,8 @@ def test_ended_legs_are_not_refunded_at_the_deadline() -> None:
 
 def test_every_refusal_has_a_test_here() -> None:
     in_stories = {Refusal.AGREEMENT_INVALID, Refusal.SETTLES_TOGETHER, Refusal.DEADLINE_PASSED}
-    in_stories.add(Refusal.FUNDING_EXCEEDED)  # of swap settlement: test_swap_settlement.py
+    # Of swap settlement: test_swap_settlement.py
+    in_stories |= {Refusal.FUNDING_EXCEEDED, Refusal.SETTLES_FIRST, Refusal.TOO_FEW_LOTS}
     assert in_stories | {refusal for refusal, *_ in REFUSALS} == set(Refusal)
 
 

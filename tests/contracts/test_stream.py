@@ -139,6 +139,29 @@ def test_a_refund_leaves_the_recipient_what_is_streamed(market):
     assert balances(market) == [-400, 400]
 
 
+def test_a_lockup_is_taken_back_without_knowing_the_moment_to_the_unit(market):
+    create(market, pieces=[{"units": 1_000_000, "ends": at(1)}])
+    wait(market, 0.4)
+    # 600,000 are not streamed; the next batch comes 3 microseconds later, and 3 more are.
+    market.world.time += 3
+    refused = market.refused("payer", STREAMS, "refund", stream=1, units=600_000)
+    assert (refused.code, refused.facts["available"]) == (Refusal.STREAMED_EXCEEDED, "599997")
+    assert market.call("payer", STREAMS, "refund", stream=1, units=599_000) == "599997"
+    assert (told(market).ends, told(market).withdrawable) == (START + 400_003, 400_003)
+
+
+def test_a_flow_on_notice_is_its_recipients_until_it_ends(market):
+    flow(market)
+    market.call("payer", STREAMS, "stop", stream=1)
+    assert market.view(STREAMS, "positions", account="payer") == [
+        Position(EUR, 900, note="stream 1, not streamed")
+    ]
+    wait(market, 40)
+    assert market.view(STREAMS, "exits", account="payee") == [
+        Exit("withdraw", {"stream": 1, "units": 40}, EUR, 40, units_later=60, when=at(BUFFER))
+    ]
+
+
 def test_a_void_gives_the_rest_back_at_once(market):
     create(market)
     wait(market, 400)
@@ -334,16 +357,17 @@ def test_it_describes_itself(market):
     flow(market)
     wait(market, 100)
     assert market.view(STREAMS, "positions", account="payer") == [
-        Position(EUR, 900, note="stream 1, to come"),
-        Position(EUR, 900, note="stream 2, to come"),
+        Position(EUR, 900, note="stream 1, not streamed"),
+        Position(EUR, 800, note="stream 2, not streamed"),
     ]
     assert market.view(STREAMS, "positions", account="payee") == [
         Position(EUR, 100, note="stream 1, streamed"),
         Position(EUR, 100, note="stream 2, streamed"),
+        Position(EUR, BUFFER, note="stream 2, to come"),
     ]
     assert market.view(STREAMS, "exits", account="payee") == [
         Exit("withdraw", {"stream": 1, "units": 100}, EUR, 100),
-        Exit("withdraw", {"stream": 2, "units": 100}, EUR, 100),
+        Exit("withdraw", {"stream": 2, "units": 100}, EUR, 100, units_later=BUFFER, when=at(100 + BUFFER)),
     ]
     assert [one.units_now for one in market.view(STREAMS, "exits", account="payer")] == [900, 800]
     assert [one.stream for one in market.view(STREAMS, "streams", account="payee", start=2)] == [2]
@@ -437,7 +461,7 @@ def test_amounts_and_numbers_out_of_range(market):
     for units, code in ((0, Code.AMOUNT_NOT_POSITIVE), (1 << 128, Code.AMOUNT_TOO_LARGE)):
         assert market.refused("payee", STREAMS, "withdraw", stream=1, units=units).code is code
         assert market.refused("payer", STREAMS, "refund", stream=1, units=units).code is code
-    assert market.refused("payer", STREAMS, "refund", stream=1, units=989).code is Refusal.STREAMED_EXCEEDED
+    assert market.refused("payer", STREAMS, "refund", stream=1, units=991).code is Refusal.STREAMED_EXCEEDED
     market.call("payer", STREAMS, "refund", stream=1, units=990)
     market.call("payee", STREAMS, "withdraw", stream=1, units=10)
 

@@ -1,14 +1,17 @@
 """Swap settlement: several parties, all or nothing, netted or gross, and in lots where that was agreed."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tallystick.contracts.escrow import LOTS_MAX, Refusal
+from tallystick.contracts.escrow import LOTS_MAX, SETTLING_SECONDS, Refusal
 from tallystick.ledger.contract import Exit, Position
-from tallystick.ledger.rejections import Code
+from tallystick.ledger.records import Limits
+from tallystick.ledger.rejections import Code, Rejection
+from tallystick.ledger.transactions import PolicySpec, SetListing
 from tests.contracts.market import ISSUER, Market
-from tests.ledger.world import DAY, SECOND, START
+from tests.ledger.world import DAY, SECOND, START, create, issue
 
 EUR, USD, BOND, GOLD = (f"{code}@{ISSUER}" for code in ("eur", "usd", "bond", "gold"))
 PARTIES = ("alice", "bob", "carol")
@@ -196,6 +199,57 @@ def test_whatever_is_paid_in_nobody_gains_and_each_pair_moves_at_the_agreed_pric
         who: [units * found_lots // 10 for units in ends] for who, ends in SETTLED.items()
     }
     assert [market.world.balance(SWAP, asset) for asset in (BOND, EUR)] == [0, 0]
+
+
+def pay_in(market, **short):
+    """Pay in what is due, but for what `short` gives."""
+    for number, due in enumerate(market.view(SWAP, "dues")):
+        fund(market, due.payer, number, units=short.get(due.payer, due.units))
+
+
+def test_who_is_quicker_than_the_timer_does_not_leave_the_deal():
+    market = found(**LOTS)
+    pay_in(market, carol=250)
+    # Another's timer is due before, and a batch runs one: those of the swap have not run yet.
+    market.deploy("decoy", "escrow", legs=[leg("bob", "alice", EUR, 1)], deadline=DEADLINE - 1)
+    market.call("bob", "decoy", "fund", spend={EUR: 1}, leg=0)
+    market.world.store.write({("limits",): Limits(timers_per_batch_max=1)})
+    early = market.refused("stranger", SWAP, "settle")
+    assert (early.code, early.facts["deadline"]) == (Refusal.TOO_FEW_LOTS, DEADLINE)
+    market.world.time = DEADLINE
+    with market.forked(), pytest.raises(Rejection) as refused:
+        market.call("alice", SWAP, "refund", leg=0)
+    assert refused.value.code is Refusal.SETTLES_FIRST
+    assert refused.value.facts["until"] == DEADLINE + SETTLING_SECONDS * SECOND
+    assert market.call("stranger", SWAP, "settle") == "5"
+    assert everybody(market) == {"alice": [-15, 300], "bob": [5, -50], "carol": [10, -250]}
+    with pytest.raises(Rejection) as refused:
+        market.call("stranger", SWAP, "settle")
+    assert refused.value.code is Refusal.TOO_FEW_LOTS
+
+
+def test_a_party_that_is_frozen_at_the_deadline_holds_the_others_for_an_hour_and_no_longer():
+    market = Market(accounts=(*PARTIES, "stranger"))
+    policy = PolicySpec(kind="controlled", rules={}, lists_by=ISSUER)
+    market.world.do(ISSUER, create(ISSUER, "bond"), create(ISSUER, "eur", policy=policy))
+    funds = ((asset, who, FUNDS) for asset in (BOND, EUR) for who in PARTIES)
+    market.world.do(ISSUER, issue(ISSUER, *funds))
+    market.deploy(SWAP, "swap_settlement", legs=TRADES, deadline=DEADLINE, funds=[EUR], **LOTS)
+    pay_in(market, carol=250)
+    frozen = SetListing(account=ISSUER, asset=EUR, list="frozen", subject="bob", listed=True)
+    market.world.do(ISSUER, frozen)
+    market.world.run(time=DEADLINE)
+    assert market.view(SWAP, "exits", account="alice") == [
+        Exit("refund", {"leg": 0}, BOND, 0, units_later=30, when=DEADLINE + SETTLING_SECONDS * SECOND)
+    ]
+    market.world.time = DEADLINE + SETTLING_SECONDS * SECOND
+    for number in (0, 2, 3):
+        market.call("stranger", SWAP, "refund", leg=number)
+    assert everybody(market) == UNTOUCHED | {"bob": [0, -600]}
+    assert market.refused("stranger", SWAP, "refund", leg=1).code is Code.POLICY_REFUSED
+    market.world.do(ISSUER, msgspec.structs.replace(frozen, listed=False))
+    market.call("stranger", SWAP, "refund", leg=1)
+    assert everybody(market) == UNTOUCHED
 
 
 # What it says about itself, and refusals.

@@ -103,7 +103,7 @@ class Refusal(StrEnum):
     TOO_MANY_CONTRIBUTORS = "distribution.too_many_contributors"
     """There are as many contributors as a split can serve. Facts: most."""
     NOTHING_TO_SPLIT = "distribution.nothing_to_split"
-    """There is no income, or nobody contributed. Facts: units."""
+    """There is less than a unit for each contributor, or nobody contributed. Facts: units, contributors."""
     NO_SUCH_SPLIT = "distribution.no_such_split"
     """There was no such split, or the account had no part in it. Facts: split."""
     CREDIT_EXCEEDED = "distribution.credit_exceeded"
@@ -211,7 +211,7 @@ def capped(weights: list[int], cap_ppm: int) -> tuple[list[int], int]:
 
     The cap is of the whole before capping, rounded down; what it takes from one goes to all in proportion.
     """
-    cap = mul_div_down(sum(weights), cap_ppm, PPM)
+    cap = max(mul_div_down(sum(weights), cap_ppm, PPM), 1)  # of none nobody would have a part
     return [min(weight, cap) for weight in weights], cap
 
 
@@ -328,16 +328,24 @@ class Distribution(Contract):
     def split(self, ctx: CallContext) -> int:
         """Split the income by the weights of now, as anybody; return the split's number.
 
-        Each part is rounded down; what that leaves is income of the next split.
+        Each part is rounded down; what that leaves is income of the next split. Whose weight faded to nothing
+        is forgotten. There must be a unit for each other: rows are kept for ever, and a split costs nothing.
         """
         book = self._book(ctx)
         now = ctx.time // MICROSECONDS
-        rows = [(account, row) for (account,), row in ctx.scan("weight")]
-        faded = [self._faded(book.rules, row, now) for _, row in rows]
+        rows, faded = [], []
+        for (account,), row in list(ctx.scan("weight")):
+            weight = self._faded(book.rules, row, now)
+            if weight:
+                rows.append((account, row))
+                faded.append(weight)
+            else:
+                ctx.put("weight", account, value=None)
+                book = replace(book, contributors=book.contributors - 1)
         counted, cap = capped(faded, book.rules.cap_ppm)
         whole = sum(counted)
-        if not (book.income and whole):
-            raise Rejection(Refusal.NOTHING_TO_SPLIT, units=str(book.income))
+        if not whole or book.income < len(rows):
+            raise Rejection(Refusal.NOTHING_TO_SPLIT, units=str(book.income), contributors=str(len(rows)))
         number, left = book.splits + 1, book.income
         for (account, row), weight, counts in zip(rows, faded, counted, strict=True):
             units = mul_div_down(book.income, counts, whole)

@@ -40,6 +40,7 @@ SECONDS_MAX = 30 * 86_400
 START_FACTOR_MAX = 10 * RAY
 SALES_LISTED_MAX = 100
 SALES_OPEN_MAX = 1_000
+"""Of one seller, so that nobody's sales stand in the way of another's."""
 PPM = 1_000_000
 
 
@@ -209,7 +210,8 @@ class DutchLiquidation(Contract):
     tables: ClassVar = {
         "sale": Table(key=(int,), value=Sale),
         "count": Table(key=(), value=int),
-        "open": Table(key=(), value=int),
+        "open": Table(key=(str,), value=int),
+        "of": Table(key=(str, int), value=int),
     }
     one: ClassVar[int] = RAY
     """What a price of one unit of money for one of the lot is counted as."""
@@ -253,13 +255,14 @@ class DutchLiquidation(Contract):
             raise Rejection(Refusal.SALE_INVALID, reason="a sale has a lot and something due")
         if not sale.owner:
             raise Rejection(Refusal.SALE_INVALID, reason="a sale has an owner")
-        running = (ctx.get("open") or 0) + 1
+        running = (ctx.get("open", sale.seller) or 0) + 1
         if running > SALES_OPEN_MAX:
-            raise Rejection(Refusal.SALE_INVALID, reason=f"at most {SALES_OPEN_MAX} sales at once")
+            raise Rejection(Refusal.SALE_INVALID, reason=f"at most {SALES_OPEN_MAX} sales of one seller")
         number: int = (ctx.get("count") or 0) + 1
         sale = replace(sale, started=ctx.time // MICROSECONDS, top=self._top(ctx, self._feed_price(ctx)))
         ctx.put("count", value=number)
-        ctx.put("open", value=running)
+        ctx.put("open", sale.seller, value=running)
+        ctx.put("of", sale.seller, number, value=1)
         ctx.put("sale", number, value=sale)
         if keeper:
             sale = self._reward(ctx, number, sale, keeper)
@@ -283,7 +286,7 @@ class DutchLiquidation(Contract):
         least = self._least_due(ctx)
         if running.due >= least and mul_div_down(running.lot, feed, self.one) >= least:
             self._reward(ctx, sale, running, ctx.caller)
-        ctx.emit("restarted", sale=sale, by=ctx.caller, top=top)
+        ctx.emit("restarted", sale=sale, by=ctx.caller, lot=running.lot, due=running.due, top=top)
         return top
 
     @method
@@ -294,7 +297,7 @@ class DutchLiquidation(Contract):
             raise Rejection(Refusal.NOT_THE_SELLER, sale=sale, caller=ctx.caller)
         self._end(ctx, sale, running)
         self._give_lot(ctx, running.seller, running.lot)
-        ctx.emit("cancelled", sale=sale, lot=running.lot, due=running.due)
+        ctx.emit("cancelled", sale=sale, lot=running.lot, due=running.due, reserve=running.reserve)
         return running.lot
 
     # Taking.
@@ -360,6 +363,7 @@ class DutchLiquidation(Contract):
             sale = replace(sale, reserve=sale.reserve - units)
             ctx.put("sale", number, value=sale)
             ctx.pay(keeper, ctx.params.money, units)
+            ctx.emit("rewarded", sale=number, keeper=keeper, units=units, reserve=sale.reserve)
         return sale
 
     def _reward_units(self, ctx: CallContext, sale: Sale) -> int:
@@ -375,7 +379,8 @@ class DutchLiquidation(Contract):
 
     def _end(self, ctx: CallContext, number: int, sale: Sale) -> None:
         ctx.put("sale", number, value=None)
-        ctx.put("open", value=ctx.get("open") - 1)
+        ctx.put("of", sale.seller, number, value=None)
+        ctx.put("open", sale.seller, value=ctx.get("open", sale.seller) - 1 or None)
         if sale.reserve:
             ctx.pay(sale.seller, ctx.params.money, sale.reserve)
 
@@ -494,7 +499,7 @@ class DutchLiquidation(Contract):
         return found
 
     def _of(self, ctx: CallContext, account: str) -> list[tuple[int, Sale]]:
-        return [(key[0], running) for key, running in ctx.scan("sale") if running.seller == account]
+        return [(number, self._sale(ctx, number)) for (_, number), _ in ctx.scan("of", account)]
 
     @view
     def powers(self, ctx: CallContext) -> list[Power]:

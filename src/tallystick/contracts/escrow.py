@@ -19,7 +19,7 @@ of "Delivery versus payment in securities settlement systems" (CPSS, 1992).
 from enum import StrEnum
 from typing import ClassVar
 
-from tallystick.ledger.amounts import mul_div_down
+from tallystick.ledger.amounts import MICROSECONDS, mul_div_down
 from tallystick.ledger.contract import (
     Contract,
     Dependencies,
@@ -36,6 +36,8 @@ from tallystick.ledger.runtime import CallContext
 
 LEGS_MAX = 64
 LOTS_MAX = 1_000_000
+SETTLING_SECONDS = 3_600
+"""For so long after the deadline what is there settles before anybody takes it back."""
 
 
 class Leg(Record, frozen=True):
@@ -102,6 +104,12 @@ class Refusal(StrEnum):
     """Legs that settle together are released all at once, by funding the last, or refunded. Facts: leg."""
     FUNDING_EXCEEDED = "escrow.funding_exceeded"
     """More is paid in than the leg still lacks. Facts: leg, asked, lacking."""
+    SETTLES_FIRST = "escrow.settles_first"
+    """Enough lots are there to settle, which anyone may do; only later is what could not settle paid back.
+    Facts: leg, lots, until."""
+    TOO_FEW_LOTS = "escrow.too_few_lots"
+    """The deadline has not passed, or fewer lots are there than settle at least. Facts: lots, lots_least,
+    deadline."""
     DEADLINE_PASSED = "escrow.deadline_passed"
     """The deadline has passed, so a leg can only be refunded. Facts: deadline, time."""
 
@@ -307,14 +315,38 @@ class SwapSettlement(Escrow):
 
     @method
     def refund(self, ctx: CallContext, leg: int) -> None:
-        """Pay back what a leg holds, as its receiver or the arbiter, or as anyone after the deadline."""
+        """Pay back what a leg holds, as its receiver or the arbiter, or as anyone after the deadline.
+
+        Where enough lots are there, these settle first: no party leaves by being quicker than the timer.
+        """
         agreed = self._leg(ctx, leg)
         status = ctx.get("status", leg) or OPEN
         if not ctx.get("funded", leg):
             raise Rejection(Refusal.LEG_NOT_FUNDED, leg=leg, status=status)
         if ctx.time < ctx.params.deadline:
             self._check_party(ctx, leg, agreed.receiver or ctx.params.arbiter, ctx.params.arbiter)
+        elif ctx.time < self._refundable_from(ctx):
+            raise Rejection(
+                Refusal.SETTLES_FIRST,
+                leg=leg,
+                lots=str(self._lots_to_settle(ctx)),
+                until=self._refundable_from(ctx),
+            )
         self._refund(ctx, leg)
+
+    @method
+    def settle(self, ctx: CallContext) -> int:
+        """Settle the lots that are there from the deadline on, as anyone; return how many."""
+        lots = self._lots_to_settle(ctx)
+        if ctx.time < ctx.params.deadline or not lots:
+            raise Rejection(
+                Refusal.TOO_FEW_LOTS,
+                lots=str(lots),
+                lots_least=str(ctx.params.lots_least),
+                deadline=ctx.params.deadline,
+            )
+        self._settle(ctx, lots)
+        return lots
 
     @method
     def expire(self, ctx: CallContext, leg: int) -> None:
@@ -322,8 +354,8 @@ class SwapSettlement(Escrow):
         self._leg(ctx, leg)
         if ctx.time < ctx.params.deadline or ctx.caller != ctx.this:
             raise Rejection(Refusal.NOT_A_PARTY, leg=leg, caller=ctx.caller)
-        lots = self._lots_there(ctx) if ctx.params.settles_together else 0
-        if lots >= ctx.params.lots_least:
+        lots = self._lots_to_settle(ctx)
+        if lots:
             self._settle(ctx, lots)
         elif ctx.get("funded", leg):
             self._refund(ctx, leg)
@@ -380,7 +412,8 @@ class SwapSettlement(Escrow):
     @view
     def exits(self, ctx: CallContext, account: str) -> list[Exit]:
         """Return the refunds of what the account paid in, now or from the deadline, if nothing settles."""
-        passed = ctx.time >= ctx.params.deadline
+        opens = self._refundable_from(ctx) if ctx.time >= ctx.params.deadline else ctx.params.deadline
+        passed = ctx.time >= opens
         return [
             Exit(
                 method="refund",
@@ -388,7 +421,7 @@ class SwapSettlement(Escrow):
                 asset=due.asset,
                 units_now=due.funded if passed else 0,
                 units_later=0 if passed else due.funded,
-                when=None if passed else ctx.params.deadline,
+                when=None if passed else opens,
             )
             for number, due in enumerate(self.dues(ctx))
             if due.payer == account and due.funded
@@ -427,6 +460,17 @@ class SwapSettlement(Escrow):
             mul_div_down(ctx.get("funded", number) or 0, whole, due.units)
             for number, due in enumerate(self._dues(ctx))
         )
+
+    def _lots_to_settle(self, ctx: CallContext) -> int:
+        """Return how many lots settle at the deadline as things stand: enough of them, or none."""
+        lots = self._lots_there(ctx) if ctx.params.settles_together else 0
+        return lots if lots >= ctx.params.lots_least else 0
+
+    def _refundable_from(self, ctx: CallContext) -> int:
+        """Return from when anyone may refund: the deadline, or later while enough is there to settle."""
+        wait = SETTLING_SECONDS * MICROSECONDS if self._lots_to_settle(ctx) else 0
+        deadline: int = ctx.params.deadline
+        return deadline + wait
 
     def _settle(self, ctx: CallContext, lots: int) -> None:
         """Pay `lots` of every due on, and the rest back to its payer: all of it, or nothing happened."""

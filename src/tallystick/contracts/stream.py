@@ -278,25 +278,29 @@ class Streams(Contract):
     # Ending.
 
     @method
-    def refund(self, ctx: CallContext, stream: int, units: int) -> None:
-        """Pay `units` that are not streamed back to the sender, which calls.
+    def refund(self, ctx: CallContext, stream: int, units: int) -> int:
+        """Pay what is not streamed back to the sender, which calls; return how much.
 
-        Of a lockup that is everything, and it ends; of a flow what is beyond its buffer, and it goes on.
+        Of a lockup that is everything, and it ends: `units` is the least that the sender accepts, for what is
+        left when the call's turn comes nobody knows to the unit. Of a flow it is exactly `units` of what is
+        beyond its buffer, and it goes on.
         """
         row = self._row(ctx, stream)
         self._check_sender(ctx, stream, row)
         if not row.cancelable:
             raise Rejection(Refusal.NOT_CANCELABLE, stream=stream)
         available = self._refundable(ctx, row)
-        wrong = units != available if row.schedule is not None else units > available
-        if check_units(units) and wrong:
+        if check_units(units) > available:
             raise Rejection(
                 Refusal.STREAMED_EXCEEDED, stream=stream, asked=str(units), available=str(available)
             )
-        ended = ctx.time if row.schedule is not None else row.ended
+        ended = row.ended
+        if row.schedule is not None:
+            units, ended = available, ctx.time
         self._keep(ctx, stream, replace(row, units=row.units - units, ended=ended))
         ctx.pay(row.sender, row.asset, units)
         ctx.emit("refunded", stream=stream, sender=row.sender, units=units)
+        return units
 
     @method
     def renounce(self, ctx: CallContext, stream: int) -> None:
@@ -362,7 +366,7 @@ class Streams(Contract):
             streamed,
             row.withdrawn,
             streamed - row.withdrawn,
-            self._refundable(ctx, row) if row.cancelable else 0,
+            self._taken_back(ctx, row),
             self._ends(row),
         )
 
@@ -370,33 +374,35 @@ class Streams(Contract):
 
     @view
     def positions(self, ctx: CallContext, account: str) -> list[Position]:
-        """Return what is streamed, its recipient's; and the rest, its sender's while it can be taken back."""
+        """Return what is streamed, its recipient's, and of the rest what the sender can take back, its own.
+
+        What it cannot (a renounced lockup, a flow's buffer and what flows until it stops) is the recipient's.
+        """
         found = []
         for number, row in self._rows_of(ctx, account):
-            streamed = self._streamed(ctx, row)
-            rest, mine = row.units - streamed, streamed - row.withdrawn
+            streamed, back = self._streamed(ctx, row), self._taken_back(ctx, row)
+            mine, to_come = streamed - row.withdrawn, row.units - streamed - back
             if row.recipient == account and mine:
                 found.append(Position(row.asset, mine, note=f"stream {number}, streamed"))
-            if rest and account == (row.sender if row.cancelable else row.recipient):
-                found.append(Position(row.asset, rest, note=f"stream {number}, to come"))
+            if row.recipient == account and to_come:
+                found.append(Position(row.asset, to_come, note=f"stream {number}, to come"))
+            if row.sender == account and back:
+                found.append(Position(row.asset, back, note=f"stream {number}, not streamed"))
         return found
 
     @view
     def exits(self, ctx: CallContext, account: str) -> list[Exit]:
-        """Return withdrawals and refunds now, and what a stream that nobody can cancel pays later."""
+        """Return withdrawals and refunds now, and what is sure to stream later."""
         ways = []
         for number, row in self._rows_of(ctx, account):
-            streamed = self._streamed(ctx, row)
-            now = streamed - row.withdrawn
-            later = 0 if row.cancelable else row.units - streamed
+            streamed, back = self._streamed(ctx, row), self._taken_back(ctx, row)
+            now, later = streamed - row.withdrawn, row.units - streamed - back
             if row.recipient == account and (now or later):
-                when = self._ends(row) if later else None
+                when = self._sure_by(ctx, row) if later else None
                 arguments = {"stream": number, "units": now or later}
                 ways.append(Exit("withdraw", arguments, row.asset, now, units_later=later, when=when))
-            if row.sender == account and row.cancelable:
-                back = self._refundable(ctx, row)
-                if back:
-                    ways.append(Exit("refund", {"stream": number, "units": back}, row.asset, back))
+            if row.sender == account and back:
+                ways.append(Exit("refund", {"stream": number, "units": back}, row.asset, back))
         return ways
 
     @view
@@ -438,6 +444,18 @@ class Streams(Contract):
         assert row.rate is not None
         time = min(ctx.time, row.ended) if row.ended else ctx.time
         return min(flowed_by(row.rate, time), row.units)
+
+    def _taken_back(self, ctx: CallContext, row: Stream) -> int:
+        """Return what the sender can take back now."""
+        return self._refundable(ctx, row) if row.cancelable else 0
+
+    def _sure_by(self, ctx: CallContext, row: Stream) -> int:
+        """Return when all has streamed that the sender cannot take back."""
+        ends = self._ends(row)
+        if row.rate is None or row.rate.until:
+            return ends
+        buffered: int = ctx.time + ctx.params.buffer_seconds * MICROSECONDS
+        return min(ends, buffered)
 
     def _refundable(self, ctx: CallContext, row: Stream) -> int:
         rest = row.units - self._streamed(ctx, row)
