@@ -38,6 +38,8 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "contract": "Deploy, call and read contracts.",
         "pool": "Trade on pools, and provide them with liquidity.",
         "lend": "Lend, borrow against collateral, repay and liquidate.",
+        "vault": "Hold shares of a vault.",
+        "stream": "Pay by the passing of time.",
         "oracle": "Read prices, with who says them, and report one.",
         "sale": "Sell collateral at a falling price, and buy it.",
         "advance": "Run what has fallen due.",

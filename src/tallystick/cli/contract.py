@@ -213,6 +213,33 @@ def exits(session: Session, contract: str, account: str) -> None:
 
 
 @command.add_command
+@make_command(
+    "leave",
+    changes=True,
+    url=True,
+    example="""\
+tallystick contract leave pool-1 alice --dry-run
+tallystick contract leave streams alice""",
+)
+@click.argument("contract")
+@click.argument("account")
+def leave(session: Session, contract: str, account: str) -> None:
+    """Take out all that leaves a contract now, in one transaction that demands what `exits` promises."""
+    from tallystick.cli.asking import asker
+    from tallystick.client.exits import leave_calls
+
+    with changing(session) as ledger:
+        kind = _instance(ledger, contract).kind
+        calls = leave_calls(asker(ledger), contract, kind, account=account)
+        if not calls:
+            raise CommandError(
+                f"nothing of {account} leaves {contract} now",
+                hint=f"see tallystick contract exits {contract} {account}",
+            )
+        settle(session, ledger, account, *calls)
+
+
+@command.add_command
 @make_command("powers", ledger=True, example="tallystick contract powers deal-1")
 @click.argument("contract")
 def powers(session: Session, contract: str) -> None:
