@@ -51,6 +51,27 @@ def test_a_case_is_saved_as_a_ledger_that_verifies(desk):
     assert {one["asset"]: one["balance"] for one in held}["to-maturity@agencies"] == "91000000000.00"
 
 
+@pytest.mark.long
+def test_the_run_on_its_own_books_is_saved_with_its_default(desk):
+    desk("replay ftx --save own.tally --which own-books")
+    assert "follow" in desk("verify own.tally")
+    held = desk.jsonl("balance customers --ledger own.tally")
+    assert {one["asset"]: one["balance"] for one in held} == {
+        "customers@ftx": "8000000000.00",
+        "liquid@a-bank": "6900000000.00",
+    }
+    desk("replay terra --save apart.tally --which apart")
+    assert "follow" in desk("verify apart.tally")
+
+
+def test_a_case_without_withdrawals_has_no_run_to_save(desk):
+    text = desk("replay --template")
+    desk.write("mine.yaml", text[: text.index("# The rest is hindsight")])
+    result = desk.fails("replay mine.yaml --save run.tally --which apart", exit_code=2)
+    assert "--which published" in result.stderr
+    assert not (desk.folder / "run.tally").exists()
+
+
 def test_every_fault_of_a_file_is_told_at_once_with_its_line(desk):
     text = desk("replay --template").replace("value: 0.8", "value: 8").replace("class: thin", "class: flimsy")
     desk.write("mine.yaml", text.replace("unit: EUR ", "currency: EUR "))

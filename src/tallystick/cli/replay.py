@@ -34,7 +34,8 @@ tallystick replay terra --json
 tallystick replay svb --rescue                 how much help would have let it last
 tallystick replay --template > my-case.yaml
 tallystick replay my-case.yaml
-tallystick replay svb --save svb.tally         the case as a ledger, to verify and to ask""",
+tallystick replay svb --save svb.tally         the case as a ledger, to verify and to ask
+tallystick replay svb --save apart.tally --which apart""",
 )
 @click.argument("name", metavar="ftx|terra|svb|FILE.yaml", required=False)
 @click.option("--template", is_flag=True, help="Print a commented case to start from, and do nothing else.")
@@ -52,7 +53,14 @@ tallystick replay svb --save svb.tally         the case as a ledger, to verify a
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the case's ledger to this new file, for `verify`, `balance` and every other command.",
+    help="Write one of the case's ledgers to this new file, for `verify`, `balance` and every other command.",
+)
+@click.option(
+    "--which",
+    type=click.Choice(["published", "own-books", "apart"]),
+    default="published",
+    show_default=True,
+    help="Which ledger to save: what was published, the run on its own books, or with custody apart.",
 )
 def command(
     session: Session,
@@ -63,6 +71,7 @@ def command(
     html: Path | None,
     rescue: bool,
     save: Path | None,
+    which: str,
 ) -> None:
     """Watch an institution fail, day by day, as it could be read then.
 
@@ -95,7 +104,7 @@ def command(
         html.write_text(page(document), encoding="utf-8")
         session.note(f"wrote {html}")
     if save is not None:
-        entries = _save(case, save)
+        entries = _save(case, save, which)
         session.note(f"wrote {save}: {entries} transactions; try tallystick verify {save}")
     session.show(document, *(click.style(line.text, **_TONES.get(line.tone, {})) for line in lines(document)))
 
@@ -149,12 +158,21 @@ def _progress(session: Session) -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
-def _save(case: Any, path: Path) -> int:
-    """Write the ledger of a case to a new file, batch by batch, and return how many transactions it has."""
+def _save(case: Any, path: Path, which: str) -> int:
+    """Write a ledger of a case to a new file, batch by batch, and return how many transactions it has."""
     from tallystick.node.ledger_file import LedgerFile
+    from tallystick.stress.replay.aftermath import apart, own_books
     from tallystick.stress.replay.watch import watch
 
-    ledger = watch(case).world.ledger
+    if which == "published":
+        ledger = watch(case).world.ledger
+    else:
+        course = (apart if which == "apart" else own_books)(case, case.assumed)
+        if course is None:
+            raise CommandError(
+                f"{case.name} has no withdrawals, so nothing ran there", hint="--which published"
+            )
+        ledger = course.ledger
     now = ledger.time
     with LedgerFile.create(path, genesis=ledger.genesis, log_key=ledger.log_key, clock=lambda: now) as file:
         for time, envelope in ledger.batches:

@@ -44,12 +44,14 @@ _STYLE: Final[Any] = {
     "svg.hashsalt": "tallystick",
     "svg.fonttype": "path",
 }
+_HEAD_INCHES: Final = 1.95
+_ROW_INCHES: Final = 3.6
 CLIP: Final = 2.0
 """Ratios are drawn up to here; what is above is drawn at the edge, with its figure beside it."""
 
 
 def write_png(document: Mapping[str, Any], path: Path) -> None:
-    """Write the whole picture as PNG, 1800 by 1350 points."""
+    """Write the whole picture as PNG, 1800 points wide."""
     with mpl.rc_context(_STYLE):
         figure = _whole(document, has_head=True)
         figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
@@ -65,12 +67,19 @@ def svg(document: Mapping[str, Any]) -> str:
 
 
 def _whole(document: Mapping[str, Any], *, has_head: bool) -> Figure:
-    figure = Figure(figsize=(12, 9 if has_head else 7.6), facecolor="white")
-    axes = figure.subplots(2, 2)
-    top = 0.79 if has_head else 0.95
-    figure.subplots_adjust(left=0.07, right=0.96, top=top, bottom=0.07, hspace=0.5, wspace=0.2)
+    rows = 2 if document["swap"] is None else 3
+    head = _HEAD_INCHES if has_head else 0.4
+    height = head + rows * _ROW_INCHES
+    figure = Figure(figsize=(12, height), facecolor="white")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    figure.subplots_adjust(
+        left=0.07, right=0.96, top=1 - head / height, bottom=0.6 / height, hspace=0.5, wspace=0.2
+    )
     if has_head:
         _head(figure, document)
+    if document["swap"] is not None:
+        _tokens(axes[2][0], document["swap"])
+        _worth(axes[2][1], document["swap"], document["unit"])
     _days(axes[0][0], document)
     _curve(axes[0][1], document)
     _peers(axes[1][0], document)
@@ -79,11 +88,16 @@ def _whole(document: Mapping[str, Any], *, has_head: bool) -> Figure:
 
 
 def _head(figure: Figure, document: Mapping[str, Any]) -> None:
-    figure.text(0.07, 0.95, document["title"], fontsize=17, fontweight="bold", color=INK)
+    height = figure.get_figheight()
+
+    def at(inches: float) -> float:
+        return float(1 - inches / height)
+
+    figure.text(0.07, at(0.48), document["title"], fontsize=17, fontweight="bold", color=INK)
     colour = RED if document["alarm_date"] else GREEN
-    figure.text(0.07, 0.918, verdict(document)[0], fontsize=11.5, fontweight="bold", color=colour)
-    for at, reason in enumerate(document["alarm_reasons"][:4]):
-        figure.text(0.07, 0.893 - 0.02 * at, reason["says"], fontsize=9.5, color=INK)
+    figure.text(0.07, at(0.76), verdict(document)[0], fontsize=11.5, fontweight="bold", color=colour)
+    for place, reason in enumerate(document["alarm_reasons"][:4]):
+        figure.text(0.07, at(1.0 + 0.18 * place), reason["says"], fontsize=9.5, color=INK)
 
 
 _SERIES: Final = (
@@ -228,6 +242,39 @@ def _paid(axes: Axes, document: Mapping[str, Any]) -> None:
     axes.bar(0, 0, facecolor="none", edgecolor=GREY, label="asked and not paid")
     axes.set_ylim(0, max(float(day["asked"]) for day in own["days"]) / scale * 1.12)
     axes.legend(loc="upper center", fontsize=8, bbox_to_anchor=(0.5, -0.1), ncols=3, handlelength=1.4)
+
+
+def _tokens(axes: Axes, swap: Mapping[str, Any]) -> None:
+    axes.set_title("How many tokens there were, and their price")
+    days = swap["days"]
+    supply = [float(day["token_supply"]) for day in days]
+    scale, word = _scale(max(supply))
+    axes.bar(range(len(days)), [one / scale for one in supply], color=VIOLET, alpha=0.8, width=0.5)
+    for at, day in enumerate(days):
+        told = f"{supply[at] / scale:.2g}\n@ {float(day['close']):.3g}"
+        axes.text(at, supply[at] / scale, told, ha="center", va="bottom", fontsize=8, color=VIOLET)
+    axes.set_xticks(range(len(days)), [day["day"][5:] for day in days])
+    axes.set_ylabel(f"{word} tokens".strip())
+    axes.set_ylim(0, max(supply) / scale * 1.22)
+
+
+def _worth(axes: Axes, swap: Mapping[str, Any], unit: str) -> None:
+    axes.set_title("What each day's redemptions were worth")
+    days = swap["days"]
+    for shift, key, colour, label in (
+        (-0.27, "redeemed", GREY, "redeemed"),
+        (0.0, "worth_that_day", AMBER, "tokens got, that evening"),
+        (0.27, "worth_at_last_close", RED, "the same at the last close"),
+    ):
+        values = [max(float(day[key]), 1.0) for day in days]
+        axes.bar([at + shift for at in range(len(days))], values, width=0.24, color=colour, label=label)
+    axes.set_yscale("log")
+    axes.set_ylim(100, 1e11)
+    axes.set_xticks(range(len(days)), [day["day"][5:] for day in days])
+    axes.set_ylabel(f"{unit}, logarithmic")
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", fontsize=8, ncols=3, handlelength=1.4)
 
 
 def _scale(most: float) -> tuple[float, str]:
