@@ -42,8 +42,6 @@ class Tally:
 
     def __str__(self) -> str:
         told = f"{self.cases} cases"
-        if self.skipped and not self.steps:
-            told += f" ({self.skipped} skipped)"
         if self.steps:
             told += f", {self.steps} steps ({self.rejected} rejected there and here, {self.skipped} skipped)"
         elif self.skipped:
