@@ -34,6 +34,7 @@ STRESS_DAYS: Final = 30
 SURVIVAL_DAYS_MAX: Final = 365
 """A survival horizon is told up to a year."""
 
+
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """What an asset fetches: its share in parts per million, within so many days, and its level in the stock.
