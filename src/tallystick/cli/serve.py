@@ -60,7 +60,7 @@ def command(
     given = () if tls is None else (f"tls_cert={tls[0]}", f"tls_key={tls[1]}")
     config = load_settings(file, (*settings, *given))
     log_key = session.log_key()
-    if log_key is None:
+    if log_key is None and not config.reader:
         raise CommandError(
             f"a node signs checkpoints, and there is no log key {beside(session.ledger, LOG_KEY_SUFFIX)}",
             hint="put it back beside the ledger file; `tallystick init` wrote it",
@@ -92,7 +92,9 @@ def load_settings(file: Path | None, settings: Sequence[str]) -> Any:
         raise CommandError(str(error), hint="docs/reference/configuration.md lists every setting") from None
 
 
-def serve_at(path: Path, *, config: Any, log_key: "SigningKey", started: Callable[[str], None]) -> None:
+def serve_at(
+    path: Path, *, config: Any, log_key: "SigningKey | None", started: Callable[[str], None]
+) -> None:
     """Serve a ledger file until a signal. Raises the node's faults, and `OSError` if the port is taken."""
     from tallystick.node.server import serve
 

@@ -23,14 +23,18 @@ class TrackedStore(Store):
     Transaction ids are left out: the root commits to them by their running hashes.
     """
 
-    __slots__ = ("before",)
+    __slots__ = ("before", "watch")
 
     def __init__(self) -> None:
         super().__init__()
         self.before: dict[Key, Value] = {}
+        self.watch: Callable[[dict[Key, Value]], None] | None = None
+        """Told of writes just before they are merged: so a reader keeps its indexes in step."""
 
     def write(self, writes: dict[Key, Value]) -> None:
         """Merge `writes`, keeping every index and what was there at the last root."""
+        if self.watch is not None:
+            self.watch(writes)
         before, get = self.before, self.get
         for key in writes:
             if key[0] != IDS and key not in before:

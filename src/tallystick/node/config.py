@@ -45,6 +45,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: Port = 8080
     tls_cert: Annotated[str, _about("PEM file with the certificate chain; serves https with `tls_key`.")] = ""
     tls_key: Annotated[str, _about("PEM file with the certificate's key.")] = ""
+    reader: Annotated[
+        bool, _about("Only read, beside the node that writes the same file; submissions are answered 421.")
+    ] = False
     verify_processes: Annotated[
         int, _about("Processes that check signatures; 0 for one a core.", ge=0, le=256)
     ] = 0

@@ -8,6 +8,7 @@ half-done is visible after one.
       JournalCorrupt    the file contradicts itself, at an entry if one can be named
       JournalLocked     another process writes this file
       ReadOnly          this ledger was opened to be read
+      NotTheWriter      this process is a reader; the node that writes the ledger does that
       NoLogKey          checkpoints cannot be signed without the log's key
       WrongLogKey       the key is not the one that genesis names
       NotFound          no entry of that name: an answer
@@ -55,6 +56,10 @@ class JournalLocked(NodeFault):
 
 class ReadOnly(NodeFault):
     """The ledger was opened to be read."""
+
+
+class NotTheWriter(NodeFault):
+    """This process is a reader beside the node that writes the ledger."""
 
 
 class NoLogKey(NodeFault):

@@ -27,6 +27,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tallystick.log.note import SigningKey
 from tallystick.node.app import Application
 from tallystick.node.config import Config
+from tallystick.node.following import FollowingService
 from tallystick.node.ledger_file import ClockSource, wall_clock
 from tallystick.node.problems import Problem
 from tallystick.node.service import Service, ServiceLimits
@@ -47,7 +48,7 @@ def serve(
     path: Path,
     *,
     config: Config,
-    log_key: SigningKey,
+    log_key: SigningKey | None,
     started: Callable[[str], None],
     clock: ClockSource = wall_clock,
 ) -> None:
@@ -57,15 +58,16 @@ def serve(
     """
     configure_logging(config.log_level, file=config.log_file)
     listening = _listen(config)
-    with StagedLedger.open(
-        path, log_key=log_key, clock=clock, snapshot_entries=config.snapshot_entries
-    ) as ledger:
+    options: dict[str, Any] = {"read_only": True} if config.reader else {"log_key": log_key}
+    with StagedLedger.open(path, clock=clock, snapshot_entries=config.snapshot_entries, **options) as ledger:
         for notice in ledger.notices:
             _log.warning("%s", notice)
-        service = Service(ledger, limits=_service_limits(config))
+        service = (
+            FollowingService(ledger) if config.reader else Service(ledger, limits=_service_limits(config))
+        )
         try:
             application = Application(service, config)
-            webhooks = Webhooks(service, config.webhooks)
+            webhooks = Webhooks(service, () if config.reader else config.webhooks)
             try:
                 _run(application, config, listening, started)
             finally:

@@ -141,8 +141,30 @@ class Service:
     """A ledger behind a pipeline. `submit` from any thread; close it, then the ledger."""
 
     def __init__(self, ledger: StagedLedger, *, limits: ServiceLimits | None = None) -> None:
+        self.show(ledger, limits or ServiceLimits())
+        self._rates = Rates(self.limits.sender_rate)
+        self._unanswered: set[_Request] = set()
+        self._waiting_lock = Lock()
+        self._closing = False
+        self._inbox: SimpleQueue[_Request | _Written | _Question | None] = SimpleQueue()
+        self._to_write: SimpleQueue[_Executed | None] = SimpleQueue()
+        self._ready: list[_Request] = []
+        self._pending = 0
+        self._checkpoint_due = 0.0
+        self._retry_at = 0.0
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self._verifiers = VerifyPool(self.limits.verify_processes)
+        self._threads = [
+            Thread(target=self._execute_or_stop, name="executor", daemon=True),
+            Thread(target=self._write_until_closed, name="committer", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def show(self, ledger: StagedLedger, limits: ServiceLimits) -> None:
+        """Make what readers see of the ledger: the state's lock, indexes and counters."""
         self.ledger = ledger
-        self.limits = limits or ServiceLimits()
+        self.limits = limits
         self.counters = Counters()
         self.state_lock = Lock()
         """Held while the state moves. Whoever reads several keys, or an index, takes it."""
@@ -161,26 +183,8 @@ class Service:
             lock=self.state_lock,
         )
         self._waiting = 0
-        self._rates = Rates(self.limits.sender_rate)
-        self._unanswered: set[_Request] = set()
-        self._waiting_lock = Lock()
-        self._closing = False
         self._version = 0
         """Odd while the state moves, and another number once it has."""
-        self._inbox: SimpleQueue[_Request | _Written | _Question | None] = SimpleQueue()
-        self._to_write: SimpleQueue[_Executed | None] = SimpleQueue()
-        self._ready: list[_Request] = []
-        self._pending = 0
-        self._checkpoint_due = 0.0
-        self._retry_at = 0.0
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        self._verifiers = VerifyPool(self.limits.verify_processes)
-        self._threads = [
-            Thread(target=self._execute_or_stop, name="executor", daemon=True),
-            Thread(target=self._write_until_closed, name="committer", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
 
     # The door. Any thread.
 
