@@ -169,7 +169,7 @@ def flow(  # noqa: PLR0917 (a command's own words, in its own order)
             recipient=recipient,
             asset=asset,
             pace_units=int(units_of(ledger, asset, amount, minor=minor)),
-            pace_seconds=parse_duration(every),
+            pace_seconds=parse_duration(every) // 1_000_000,
             units=int(units_of(ledger, asset, funds, minor=minor)),
         )
         settle(session, ledger, account, built)

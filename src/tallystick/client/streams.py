@@ -27,9 +27,9 @@ def lockup_call(
     at_cliff: int = 0,
     cancelable: bool = True,
 ) -> Call:
-    """Return the call that pays `units` in: `at_cliff` of them at `cliff` (0: none), the rest evenly to `ends`.
+    """Return the call that pays `units` in, to stream evenly until `ends`; `at_cliff` of them at `cliff`.
 
-    Times are microseconds UTC.
+    Times are microseconds UTC; a `cliff` of 0 is none.
     """
     schedule = {
         "start": start,
