@@ -185,6 +185,18 @@ def test_the_row_says_zero_never_quite_as_on_terra(market):
     assert 0 < market.view(SWAP, "state").delta < DELTA_ONE
 
 
+def test_the_exit_is_named_without_a_price_too_and_pays_nothing_then():
+    market = found(freshness_seconds=60)
+    market.world.time += 61 * SECOND
+    [way] = market.view(SWAP, "exits", account="terra")
+    assert (way.method, way.units_now, way.spend) == ("swap_exact_in", 0, {UST: 18_500 * MILLION})
+    refused = market.refused("terra", SWAP, way.method, spend=way.spend, **way.arguments)
+    assert refused.code is oracle.Refusal.STALE
+    feeds.report(market, "luna-price", 80 * feeds.SCALE, 80 * feeds.SCALE, 80 * feeds.SCALE)
+    [way] = market.view(SWAP, "exits", account="terra")
+    assert way.units_now > 0
+
+
 def test_a_swap_of_everything_still_pays_for_nothing_is_owed_that_cannot_be_made(market):
     units = market.world.balance("terra", UST)
     way = market.view(SWAP, "exits", account="terra")

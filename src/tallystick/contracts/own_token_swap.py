@@ -314,14 +314,23 @@ class OwnTokenSwap(Contract):
 
     @view
     def exits(self, ctx: CallContext, account: str) -> list[Exit]:
-        """Return the redemption of all stable claims of the account, in newly made tokens."""
+        """Return the redemption of all stable claims of the account, in newly made tokens.
+
+        Where the oracle refuses it is named all the same, and pays nothing now.
+        """
         stable, token = self._stable(ctx), self._token(ctx)
         units = ctx.available(account, stable)
         if account == ctx.this or units <= 0:
             return []
-        paid = self._quote(ctx, self._now(ctx), units, redeems=True).units_out
+        answered, told = ctx.attempt_view(ctx.params.oracle, "price", **self._asked(ctx))
+        paid = 0
+        if answered:
+            price = Price(told.numerator, told.denominator)
+            paid = self._quoted(ctx, self._now(ctx), units, price, redeems=True).units_out
+            if not paid:
+                return []
         arguments = {"asset_in": stable, "asset_out": token, "units_in": units, "least_out": 0}
-        return [Exit("swap_exact_in", arguments, token, paid, spend={stable: units})] if paid else []
+        return [Exit("swap_exact_in", arguments, token, paid, spend={stable: units})]
 
     @view
     def powers(self, ctx: CallContext) -> list[Power]:
@@ -363,15 +372,17 @@ class OwnTokenSwap(Contract):
 
     def _told(self, ctx: CallContext) -> Price:
         """Return the price of a token in the stable asset, as the oracle tells it."""
-        told: OraclePrice = ctx.view(
-            ctx.params.oracle,
-            "price",
-            asset_in=self._token(ctx),
-            asset_out=self._stable(ctx),
-            freshness_seconds=ctx.params.freshness_seconds,
-            quorum=ctx.params.quorum,
-        )
+        told: OraclePrice = ctx.view(ctx.params.oracle, "price", **self._asked(ctx))
         return Price(told.numerator, told.denominator)
+
+    def _asked(self, ctx: CallContext) -> dict[str, str | int]:
+        """Return what the oracle is asked: a token's price in the stable asset, and how good it must be."""
+        return {
+            "asset_in": self._token(ctx),
+            "asset_out": self._stable(ctx),
+            "freshness_seconds": ctx.params.freshness_seconds,
+            "quorum": ctx.params.quorum,
+        }
 
     def _period(self, ctx: CallContext, time: int) -> int:
         period: int = time // (ctx.params.period_seconds * MICROSECONDS)
@@ -387,8 +398,10 @@ class OwnTokenSwap(Contract):
 
     def _quote(self, ctx: CallContext, pool: Pool, units_in: int, *, redeems: bool) -> Quote:
         """Return what `units_in` would give; its values are times DELTA_ONE."""
-        check_units(units_in)
-        told = self._told(ctx)
+        return self._quoted(ctx, pool, check_units(units_in), self._told(ctx), redeems=redeems)
+
+    def _quoted(self, ctx: CallContext, pool: Pool, units_in: int, told: Price, *, redeems: bool) -> Quote:
+        """Return what `units_in` would give at that price of a token; its values are times DELTA_ONE."""
         value_in = units_in * DELTA_ONE
         if not redeems:
             value_in = mul_div_down(value_in, told.numerator, told.denominator)
