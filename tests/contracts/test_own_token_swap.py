@@ -4,14 +4,14 @@ import json
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.contracts import oracle, own_token_swap
 from tallystick.contracts.own_token_swap import DELTA_ONE, WARNING, Refusal, Rules, value_out
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.contract import Exit, Power
-from tallystick.ledger.rejections import Code
+from tallystick.ledger.rejections import Code, Rejection
 from tests.contracts import feeds
 from tests.contracts.market import Market
 from tests.ledger.world import DAY, SECOND, deploy
@@ -361,3 +361,31 @@ def test_a_price_older_or_vouched_for_by_fewer_than_it_needs_makes_no_token():
     market.world.time += SECOND
     feeds.report(market, "luna-price", 80 * feeds.SCALE, 80 * feeds.SCALE, 80 * feeds.SCALE)
     redeem(market, 80 * 10**6)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(), st.one_of(st.integers(82, 9_999), st.integers(1, 10**14)), st.integers(0, 90)
+        ),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_no_sequence_of_swaps_at_one_price_gains_anything(steps):
+    """What the curve gives for coming back when the delta is large never exceeds the least spread's part."""
+    market = found()
+
+    def worth():
+        return market.world.balance("terra", UST) + 80 * market.world.balance("terra", LUNA)
+
+    last = worth()
+    for redeems, units, blocks in steps:
+        market.world.time += blocks * 6 * SECOND
+        try:
+            (redeem if redeems else make_stable)(market, units)
+        except Rejection as refused:
+            assert refused.code in (Refusal.OUTPUT_MISSING, Code.INSUFFICIENT_BALANCE)
+        assert worth() <= last
+        last = worth()
