@@ -24,6 +24,14 @@ def test_a_lockup_is_listed_and_refunded(desk):
     assert desk.jsonl("stream list streams bob") == []
 
 
+def test_what_streams_while_it_is_asked_for_is_refunded_without_knowing_how_much(desk):
+    desk("stream lock streams alice bob 5000.00 eur@bank --until 1h")
+    desk("stream flow streams alice bob 5.00 eur@bank --every 1m --with 5000.00")
+    desk("stream refund streams 1 alice")
+    desk("stream refund streams 2 alice")
+    assert desk.units("alice") > 990_000
+
+
 def test_one_for_good_cannot_be_taken_back(desk):
     desk("stream lock streams alice bob 100.00 eur@bank --until 1d --for-good")
     desk.refused("stream refund streams 1 alice 100.00", code="stream.not_cancelable")

@@ -130,7 +130,7 @@ def test_a_refund_leaves_the_recipient_what_is_streamed(market):
     create(market)
     wait(market, 400)
     assert market.view(STREAMS, "exits", account="payer") == [
-        Exit("refund", {"stream": 1, "units": 600}, EUR, 600)
+        Exit("refund", {"stream": 1}, EUR, 600)
     ]
     market.call("payer", STREAMS, "refund", stream=1, units=600, receive={EUR: 600})
     wait(market, 400)
@@ -148,6 +148,21 @@ def test_a_lockup_is_taken_back_without_knowing_the_moment_to_the_unit(market):
     assert (refused.code, refused.facts["available"]) == (Refusal.STREAMED_EXCEEDED, "599997")
     assert market.call("payer", STREAMS, "refund", stream=1, units=599_000) == "599997"
     assert (told(market).ends, told(market).withdrawable) == (START + 400_003, 400_003)
+
+
+def test_all_of_a_flow_that_can_be_taken_back_is_taken_at_the_moment_of_the_call(market):
+    flow(market, units=1_000_000, pace=(1_000, 1))
+    [way] = market.view(STREAMS, "exits", account="payer")
+    assert way == Exit("refund", {"stream": 1}, EUR, 900_000)
+    wait(market, 0.5)
+    refused = market.refused("payer", STREAMS, "refund", stream=1, units=900_000)
+    assert refused.code is Refusal.STREAMED_EXCEEDED
+    assert market.refused("payer", STREAMS, "refund", stream=1, units=-1).code is Code.AMOUNT_NOT_POSITIVE
+    assert market.call("payer", STREAMS, "refund", **way.arguments) == "899500"
+    # Only the buffer is left, and it is not the payer's.
+    assert market.refused("payer", STREAMS, "refund", stream=1).code is Refusal.STREAMED_EXCEEDED
+    wait(market, 60)
+    assert told(market).withdrawable == 60_500
 
 
 def test_a_flow_on_notice_is_its_recipients_until_it_ends(market):
@@ -460,7 +475,6 @@ def test_amounts_and_numbers_out_of_range(market):
     assert market.refused("payee", STREAMS, "withdraw", stream=1, units=11).code is Refusal.STREAMED_EXCEEDED
     for units, code in ((0, Code.AMOUNT_NOT_POSITIVE), (1 << 128, Code.AMOUNT_TOO_LARGE)):
         assert market.refused("payee", STREAMS, "withdraw", stream=1, units=units).code is code
-        assert market.refused("payer", STREAMS, "refund", stream=1, units=units).code is code
     assert market.refused("payer", STREAMS, "refund", stream=1, units=991).code is Refusal.STREAMED_EXCEEDED
     market.call("payer", STREAMS, "refund", stream=1, units=990)
     market.call("payee", STREAMS, "withdraw", stream=1, units=10)

@@ -263,6 +263,8 @@ def _take(
                 f"stream {number} has nothing to {method} now",
                 hint=f"see tallystick stream list {streams} {account}",
             )
+        if method == "refund" and amount is None:
+            units = 0  # all that there is by then: a flow has streamed more when this is executed
         built = take_call(streams, method, account=account, stream=number, asset=now.asset, units=units)
         settle(session, ledger, account, built)
 

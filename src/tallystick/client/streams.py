@@ -69,7 +69,12 @@ def top_up_call(contract: str, *, account: str, stream: int, asset: str, units: 
 
 
 def take_call(contract: str, method: str, *, account: str, stream: int, asset: str, units: int) -> Call:
-    """Return the call that pays the account `units`: `withdraw` by a recipient, `refund` by a sender."""
+    """Return the call that pays the account `units`: `withdraw` by a recipient, `refund` by a sender.
+
+    No units of a refund are all that there are when its turn comes: what has not streamed shrinks till then.
+    """
+    if not units:
+        return _call(contract, account, method, {"stream": stream})
     return _call(contract, account, method, {"stream": stream, "units": units}, receive={asset: units})
 
 

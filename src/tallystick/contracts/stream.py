@@ -278,25 +278,26 @@ class Streams(Contract):
     # Ending.
 
     @method
-    def refund(self, ctx: CallContext, stream: int, units: int) -> int:
+    def refund(self, ctx: CallContext, stream: int, units: int = 0) -> int:
         """Pay what is not streamed back to the sender, which calls; return how much.
 
-        Of a lockup that is everything, and it ends: `units` is the least that the sender accepts, for what is
-        left when the call's turn comes nobody knows to the unit. Of a flow it is exactly `units` of what is
-        beyond its buffer, and it goes on.
+        Of a lockup that is everything, and it ends; `units` is the least that the sender accepts. Of a flow
+        it is exactly `units` of what is beyond its buffer, and it goes on. Zero is all that there is when the
+        call's turn comes, which nobody knows to the unit before.
         """
         row = self._row(ctx, stream)
         self._check_sender(ctx, stream, row)
         if not row.cancelable:
             raise Rejection(Refusal.NOT_CANCELABLE, stream=stream)
         available = self._refundable(ctx, row)
-        if check_units(units) > available:
+        if units > available or not available:
             raise Rejection(
-                Refusal.STREAMED_EXCEEDED, stream=stream, asked=str(units), available=str(available)
+                Refusal.STREAMED_EXCEEDED, stream=stream, asked=str(units)[:48], available=str(available)
             )
         ended = row.ended
         if row.schedule is not None:
             units, ended = available, ctx.time
+        units = check_units(units or available)
         self._keep(ctx, stream, replace(row, units=row.units - units, ended=ended))
         ctx.pay(row.sender, row.asset, units)
         ctx.emit("refunded", stream=stream, sender=row.sender, units=units)
@@ -402,7 +403,7 @@ class Streams(Contract):
                 arguments = {"stream": number, "units": now or later}
                 ways.append(Exit("withdraw", arguments, row.asset, now, units_later=later, when=when))
             if row.sender == account and back:
-                ways.append(Exit("refund", {"stream": number, "units": back}, row.asset, back))
+                ways.append(Exit("refund", {"stream": number}, row.asset, back))
         return ways
 
     @view
