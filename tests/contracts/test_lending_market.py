@@ -381,9 +381,11 @@ def test_positions_are_listed_in_the_order_in_which_a_falling_price_meets_them(m
         set_price(market, price)
         assert market.view(MARKET, "liquidatable") == expected
     assert market.view(MARKET, "liquidatable", most=2) == ["alice", "keeper"]
-    for most in (0, 101):
+    assert market.view(MARKET, "liquidatable", most=2, skip=1) == ["keeper", "bob"]
+    assert market.view(MARKET, "liquidatable", skip=3) == []
+    for most, skip in ((0, 0), (101, 0), (1, -1)):
         with pytest.raises(Rejection):
-            market.view(MARKET, "liquidatable", most=most)
+            market.view(MARKET, "liquidatable", most=most, skip=skip)
     act(market, "bob", "repay", units=20_000)
     assert market.view(MARKET, "liquidatable") == ["alice", "keeper"]
 

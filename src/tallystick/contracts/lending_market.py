@@ -734,14 +734,21 @@ class LendingMarket(Contract):
         return Withdrawable(units, now, units - now, self._when(ctx, market) if units > now else None)
 
     @view
-    def liquidatable(self, ctx: CallContext, most: int = LISTED_MAX) -> list[str]:
-        """Return up to `most` accounts that anyone may liquidate now, the deepest in debt first."""
-        if not 1 <= most <= LISTED_MAX:
+    def liquidatable(self, ctx: CallContext, most: int = LISTED_MAX, skip: int = 0) -> list[str]:
+        """Return up to `most` accounts that anyone may liquidate now, the deepest in debt first.
+
+        The first `skip` are left out: who makes many small bad debts hides no large one behind them.
+        """
+        if not 1 <= most <= LISTED_MAX or skip < 0:
             raise Rejection(Code.ARGUMENTS_INVALID, method="liquidatable", reason=f"1 to {LISTED_MAX}")
         market, _ = self._accrue(ctx)
         price = self._price(ctx)
         found: list[str] = []
-        for (_, account), _ in ctx.scan("rank", start=UNITS_LIMIT * RANK_ONE, reverse=True):
+        for place, ((_, account), _) in enumerate(
+            ctx.scan("rank", start=UNITS_LIMIT * RANK_ONE, reverse=True)
+        ):
+            if place < skip:
+                continue
             loan = self._loan(ctx, account)
             debt = units_up(loan.shares, market.borrowed, market.debt_shares)
             if debt <= self._limit(ctx, loan.collateral, price) or len(found) == most:
