@@ -218,8 +218,43 @@ def test_the_last_claim_of_a_window_leaves_no_dust():
         act(market, who, "request_deposit", units=5)  # 15 units for 4 shares
     market.world.run(time=MIDNIGHT + DAY * SECOND)
     gave = [int(act(market, who, "claim_deposit", window=TODAY + 1)) for who in HOLDERS]
-    assert gave == [1, 1, 2]
+    assert gave == [1, 1, 1]  # the fourth stands for fractions of all three: burned, for all who hold
     assert market.world.balance(f"{VAULT}/claimable", SHARE) == 0
+    assert market.view(VAULT, "price", asset_in=SHARE, asset_out=ASSET) == Price(25, 6)
+
+
+def test_who_claims_last_gets_nothing_of_who_claims_first():
+    # Gold bars: a unit is worth much, and a millionth of one share is asked for beside a bar and a half.
+    market = Market(accounts=HOLDERS)
+    market.fund(FUNDS, ASSET)
+    market.deploy(VAULT, "vault", asset=ASSET, window_seconds=DAY, redemptions_wait=True)
+    act(market, "alice", "deposit", units=3)
+    act(market, "bob", "deposit", units=1)
+    act(market, "alice", "donate", units=2)
+    act(market, "alice", "request_redemption", shares=10**6)
+    act(market, "bob", "request_redemption", shares=1)
+    market.world.run(time=MIDNIGHT)
+    assert [told.gives for told in market.view(VAULT, "requests", account="alice")] == [1]
+    assert act(market, "alice", "claim_redemption", window=TODAY) == "1"
+    assert act(market, "bob", "claim_redemption", window=TODAY) == "0"
+    state = market.view(VAULT, "state")
+    assert (state.total, state.kept, market.world.balance(VAULT, ASSET)) == (5, 0, 5)
+
+
+def test_what_a_window_leaves_over_goes_back_to_all_who_hold():
+    market = Market(accounts=HOLDERS)
+    market.fund(FUNDS, ASSET)
+    market.deploy(VAULT, "vault", asset=ASSET, window_seconds=DAY, redemptions_wait=True)
+    act(market, "alice", "deposit", units=3)
+    act(market, "bob", "deposit", units=1)
+    for who, shares in (("alice", 1_500_000), ("bob", 500_000)):  # a bar and a half, and half a bar
+        act(market, who, "request_redemption", shares=shares)
+    market.world.run(time=MIDNIGHT)
+    assert market.view(VAULT, "state").total == 2
+    assert act(market, "bob", "claim_redemption", window=TODAY) == "0"
+    assert act(market, "alice", "claim_redemption", window=TODAY) == "1"
+    state = market.view(VAULT, "state")
+    assert (state.total, state.kept, market.world.balance(VAULT, ASSET)) == (3, 0, 3)
 
 
 def test_deposits_that_are_worth_no_share_together_are_given_back():

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from tallystick.contracts.vault import Vault
 from tallystick.ledger.amounts import mul_div_up
-from tallystick.ledger.contract import replace
 from tests.no_free_lunch.harness import ACTOR, OTHERS, Setting, Venue, call, everything, wait, with_kinds
 from tests.no_free_lunch.venues import A, method_move, repeated, transfer
 
@@ -134,9 +133,8 @@ class PaysOneMore(Vault):
     kind = "pays_one_more"
     tables: ClassVar = Vault.tables
 
-    def _converted(self, ctx, pot, row):
-        told = super()._converted(ctx, pot, row)
-        return replace(told, units=told.units + 1) if row.redemptions else told
+    def _redemption_gives(self, ctx, row, shares):
+        return super()._redemption_gives(ctx, row, shares) + 1
 
 
 PLANTED = {

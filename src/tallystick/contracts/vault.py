@@ -13,8 +13,9 @@ changes no price until `sync` gives it to the holders. Refused: a deposit that i
 Deposits, redemptions or both may be made to wait (ERC-7540). Time is cut into windows; a request joins the
 one it is made in and may be taken back (ERC-7887) until the window closes. Then all its deposits and all its
 redemptions are converted at once, at the price of that moment, and each is claimable for as long as it likes.
-Closing costs the same for one request or a million, and an idle claim costs nothing. Parts of a window are
-paid out of what is left of it, so the last claim leaves no dust.
+Closing costs the same for one request or a million, and an idle claim costs nothing. Each claim is
+paid what it would be alone, at the window's price: parts of what is left would give the last claim what all
+before it lost to rounding. What the fractions leave goes to those who hold shares, with the last claim.
 
 Source: ERC-4626, ERC-7540 and ERC-7887; openzeppelin-contracts at fddac90, solmate at 89365b8.
 """
@@ -100,7 +101,8 @@ class Window(Record, frozen=True):
     """The requests of one window: what came in, and, once it is closed, what stands for it.
 
     `deposits` and `redemptions` are what is not claimed yet; `shares` stand for the deposits and `units` for
-    the redemptions. Deposits worth no share are given back: then `shares` is zero. Times are microseconds.
+    the redemptions, converted at `total` over `supply`. Deposits that are together worth no share are
+    `given_back`. Times are microseconds.
     """
 
     deposits: int = 0
@@ -108,6 +110,9 @@ class Window(Record, frozen=True):
     shares: int = 0
     units: int = 0
     closed: int = 0
+    total: int = 0
+    supply: int = 0
+    given_back: bool = False
 
 
 class Request(Record, frozen=True):
@@ -322,17 +327,20 @@ class Vault(Contract):
         """Pay the shares of the caller's deposit (or, were they none, the units back); return how many."""
         row, mine = self._claim(ctx, window, "deposit")
         share, source = self._share(ctx), f"{ctx.this}/{CLAIMABLE}"
-        part = mul_div_down(row.shares or row.deposits, mine.deposit, row.deposits)
-        if row.shares:
-            left = replace(row, deposits=row.deposits - mine.deposit, shares=row.shares - part)
-        else:
-            left = replace(row, deposits=row.deposits - mine.deposit)
+        part = self._deposit_gives(ctx, row, mine.deposit)
+        left = replace(row, deposits=row.deposits - mine.deposit)
+        if row.given_back:
             self._unkeep(ctx, part)
+        else:
+            left = replace(left, shares=row.shares - part)
         self._settle(ctx, window, left, replace(mine, deposit=0))
-        if part and row.shares:
-            ctx.pay(ctx.caller, share, part, source=source)
-        elif part:
+        if row.given_back:
             ctx.pay(ctx.caller, ctx.params.asset, part)
+        elif part:
+            ctx.pay(ctx.caller, share, part, source=source)
+        if not left.deposits and left.shares:
+            # Fractions of a share that stand for nobody: burned, for those who hold shares.
+            ctx.pay(ctx.this, share, left.shares, source=source)
         ctx.emit("claimed", by=ctx.caller, window=window, side="deposit", gave=part)
         return part
 
@@ -340,14 +348,30 @@ class Vault(Contract):
     def claim_redemption(self, ctx: CallContext, window: int) -> int:
         """Pay the units of the caller's redemption; return how many."""
         row, mine = self._claim(ctx, window, "redemption")
-        part = mul_div_down(row.units, mine.redemption, row.redemptions)
+        part = self._redemption_gives(ctx, row, mine.redemption)
         left = replace(row, redemptions=row.redemptions - mine.redemption, units=row.units - part)
         self._settle(ctx, window, left, replace(mine, redemption=0))
         if part:
             self._unkeep(ctx, part)
             ctx.pay(ctx.caller, ctx.params.asset, part)
+        if not left.redemptions and left.units:
+            self._unkeep(ctx, left.units)
+            vault: Pot = ctx.get("vault")
+            ctx.put("vault", value=replace(vault, total=vault.total + left.units))
         ctx.emit("claimed", by=ctx.caller, window=window, side="redemption", gave=part)
         return part
+
+    def _deposit_gives(self, ctx: CallContext, row: Window, units: int) -> int:
+        """Return what a deposit gives at its window's price: what it would alone, whoever claims before."""
+        if row.given_back:
+            return units
+        offset = ctx.params.virtual_offset
+        return min(to_shares(units, total=row.total, supply=row.supply, offset=offset), row.shares)
+
+    def _redemption_gives(self, ctx: CallContext, row: Window, shares: int) -> int:
+        """Return what a redemption gives at its window's price, likewise."""
+        offset = ctx.params.virtual_offset
+        return min(to_units(shares, total=row.total, supply=row.supply, offset=offset), row.units)
 
     def _join(self, ctx: CallContext, more: Request) -> int:
         vault = self._vault(ctx)
@@ -428,7 +452,7 @@ class Vault(Contract):
         if window is None or ctx.time < self._closes(ctx, window):
             return vault
         row = self._converted(ctx, vault, ctx.get("window", window))
-        refunded = row.deposits if not row.shares else 0
+        refunded = row.deposits if row.given_back else 0
         vault = Pot(
             total=vault.total + row.deposits - refunded - row.units,
             kept=vault.kept - row.deposits + refunded + row.units,
@@ -457,7 +481,16 @@ class Vault(Contract):
         if shares >= UNITS_LIMIT // 2 - ctx.supply(self._share(ctx)):
             shares = 0  # More shares than there can be: the deposits are given back.
         units = min(self._units(ctx, vault, row.redemptions), vault.total)
-        return replace(row, shares=shares, units=units, closed=ctx.time)
+        supply = ctx.supply(self._share(ctx))
+        return replace(
+            row,
+            shares=shares,
+            units=units,
+            closed=ctx.time,
+            total=vault.total,
+            supply=supply,
+            given_back=bool(row.deposits and not shares),
+        )
 
     # Views.
 
@@ -524,11 +557,11 @@ class Vault(Contract):
             told = row if row.closed else self._converted(ctx, vault, row)
             closes = self._closes(ctx, window)
             if mine.deposit:
-                gives = mul_div_down(told.shares or told.deposits, mine.deposit, told.deposits)
-                asset = self._share(ctx) if told.shares else ctx.params.asset
+                gives = self._deposit_gives(ctx, told, mine.deposit)
+                asset = ctx.params.asset if told.given_back else self._share(ctx)
                 found.append(Told(window, "deposit", mine.deposit, status, closes, asset, gives))
             if mine.redemption:
-                gives = mul_div_down(told.units, mine.redemption, told.redemptions)
+                gives = self._redemption_gives(ctx, told, mine.redemption)
                 asset = ctx.params.asset
                 found.append(Told(window, "redemption", mine.redemption, status, closes, asset, gives))
         return found
