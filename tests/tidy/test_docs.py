@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from tallystick.protocol import KINDS
 from tests.tidy.markdown_links import check_links
 from tests.tidy.tracked_files import ROOT, list_tracked_files
 
@@ -24,6 +25,27 @@ def test_decisions_are_numbered_from_one_and_in_the_index():
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
     assert [path.name for path in DECISIONS if f"({path.name})" not in index] == []
+
+
+@pytest.mark.parametrize(
+    ("index", "folder"),
+    [
+        ("docs/README.md", "docs/concepts"),
+        ("docs/README.md", "docs/reference"),
+        ("docs/contracts/README.md", "docs/contracts"),
+        ("docs/guides/README.md", "docs/guides"),
+    ],
+)
+def test_every_page_is_in_its_index(index, folder):
+    start = (ROOT / index).parent
+    text = (ROOT / index).read_text(encoding="utf-8")
+    pages = [page for page in (ROOT / folder).glob("*.md") if page.name != "README.md"]
+    assert [page.name for page in pages if f"({page.relative_to(start).as_posix()})" not in text] == []
+
+
+def test_every_kind_of_contract_is_in_the_index_of_contracts():
+    text = (ROOT / "docs" / "contracts" / "README.md").read_text(encoding="utf-8")
+    assert [kind for kind, _ in KINDS.contracts if f"[`{kind}`]" not in text] == []
 
 
 @pytest.fixture
