@@ -1,5 +1,6 @@
 import pytest
 
+from tallystick.contracts import lending_market
 from tallystick.contracts.lending_market import (
     INCENTIVE_MAX,
     Loan,
@@ -484,8 +485,32 @@ def test_an_adaptive_rate_rises_while_more_is_lent_than_it_should():
     assert 310_000 < market.view(MARKET, "rates").borrow_ppm < 325_000
 
 
+def test_what_backs_the_shares_is_what_they_are_worth_and_neither_the_fee_nor_more_borrowers_than_are_listed(
+    monkeypatch,
+):
+    market = new_lending(fee=WAD // 10, fee_account="fees")
+    act(market, "lender", "supply", units=1_000_000)
+    open_loan(market, "alice", collateral=1_000, units=20_000)
+    open_loan(market, "bob", collateral=1_000, units=10_000)
+    later(market, YEAR_SECONDS)
+    # 3,154 of interest, of which 315 are the fee's: 1,002,838 are left beside virtual shares.
+    assert market.view(MARKET, "backing") == [
+        Backing(SHARE, LOAN, 970_000),
+        Backing(SHARE, LOAN, 21_892, due_from="alice"),
+        Backing(SHARE, LOAN, 10_946, due_from="bob"),
+    ]
+    monkeypatch.setattr(lending_market, "BORROWERS_LISTED_MAX", 1)
+    assert market.view(MARKET, "backing")[1:] == [
+        Backing(SHARE, LOAN, 21_892, due_from="alice"),
+        Backing(SHARE, LOAN, 10_946, due_from=MARKET),
+    ]
+
+
 def test_it_says_what_it_holds_who_owes_and_how_to_leave(market):
-    assert market.view(MARKET, "backing") == [Backing(SHARE, LOAN, 970_000)]
+    assert market.view(MARKET, "backing") == [
+        Backing(SHARE, LOAN, 970_000),
+        Backing(SHARE, LOAN, 30_000, due_from="alice"),
+    ]
     assert market.view(MARKET, "positions", account="alice") == [
         Position(COLLATERAL, 1_000, note="collateral"),
         Position(LOAN, 30_000, owed=True, note="debt to the lenders"),

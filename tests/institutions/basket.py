@@ -1,4 +1,4 @@
-"""A basket: a contract of the tests that takes in any asset against shares, and says on whom it leans."""
+"""A basket: a contract of the tests that takes in assets against shares, lends, and says on whom it leans."""
 
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ from tallystick.ledger.contract import (
     Contract,
     Dependencies,
     Exit,
+    Position,
     Power,
     Record,
     Table,
@@ -31,7 +32,10 @@ class Basket(Contract):
     kind = "basket"
     version = 1
     Parameters = Leaning
-    tables: ClassVar = {"inside": Table(key=(str,), value=int)}
+    tables: ClassVar = {
+        "inside": Table(key=(str,), value=int),
+        "lent": Table(key=(str, str), value=int),
+    }
 
     def deploy(self, ctx: CallContext) -> None:
         ctx.create_asset("share")
@@ -52,9 +56,22 @@ class Basket(Contract):
                 ctx.put("inside", asset, value=units - part or None)
                 ctx.pay(ctx.caller, asset, part)
 
+    @method
+    def borrow(self, ctx: CallContext, asset: str, units: int) -> None:
+        ctx.put("inside", asset, value=ctx.get("inside", asset) - units or None)
+        ctx.put("lent", ctx.caller, asset, value=(ctx.get("lent", ctx.caller, asset) or 0) + units)
+        ctx.pay(ctx.caller, asset, units)
+
+    @view
+    def positions(self, ctx: CallContext, account: str) -> list[Position]:
+        return [Position(asset, units, owed=True) for (_, asset), units in ctx.scan("lent", account)]
+
     @view
     def backing(self, ctx: CallContext) -> list[Backing]:
-        return [Backing(f"share@{ctx.this}", asset, units) for (asset,), units in ctx.scan("inside")]
+        share = f"share@{ctx.this}"
+        found = [Backing(share, asset, units) for (asset,), units in ctx.scan("inside")]
+        owed = [Backing(share, asset, units, due_from=who) for (who, asset), units in ctx.scan("lent")]
+        return [*found, *owed]
 
     @view
     def exits(self, ctx: CallContext, account: str) -> list[Exit]:

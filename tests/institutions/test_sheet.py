@@ -8,6 +8,7 @@ from tallystick.institutions.sheet import Sheet, sheet, total_by
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
 from tallystick.ledger.rejections import Code, Rejection
+from tests.institutions.basket import Market
 from tests.institutions.city import ALDER, BIRCH, GOLD, NOTE, PERK, RESERVE, City
 from tests.ledger.world import DAY, SECOND, call, create, deploy, hold, issue, transfer
 
@@ -113,6 +114,55 @@ def test_own_tokens_behind_a_pools_shares_count_zero_and_own_claims_are_taken_of
     assert (ALDER, "pool", 10_000, 10_000) in debts(made)
     assert (ALDER, "pool", -9_500, -9_500) in debts(made)
     assert made.equity == 29_900 - 500  # what the pool locks for ever is owed to nobody that is alder
+
+
+def lending(lent: str, *, units: int = 1_000) -> Market:
+    """Return a city in which alder lends `units` of an asset through a contract."""
+    market = Market()
+    market.basket("loans")
+    market.do("alder", issue("alder", (lent, "alder.desk", units)))
+    market.put_in("alder.desk", "loans", lent, units)
+    return market
+
+
+def test_what_borrowers_owe_behind_a_share_is_an_asset_and_what_is_at_hand_of_its_own_is_none():
+    market = lending(ALDER)
+    market.do("bob", call("bob", "loans", "borrow", asset=ALDER, units=400))
+    made = of(market)
+    row = made.assets[-1]
+    assert [(one.units, one.value, one.standing, one.due_from) for one in row.parts] == [
+        (600, 0, "own", ""),
+        (400, 400, "third_party", "bob"),
+    ]
+    assert (ALDER, "loans", 600, 600) in debts(made)
+    assert (ALDER, "loans", -600, -600) in debts(made)
+    assert (ALDER, "bob", 400, 400) in debts(made)
+    assert made.equity == 29_900  # a loan of new deposits makes nobody richer
+
+
+def test_what_a_related_party_borrowed_stands_apart_and_what_it_borrowed_itself_is_no_asset():
+    market = lending(ALDER)
+    market.declare("alder", "alder-bank", "birch-bank")
+    market.do("birch", call("birch", "loans", "borrow", asset=ALDER, units=300))
+    market.do("alder", call("alder", "loans", "borrow", asset=ALDER, units=200))
+    made = of(market)
+    assert [(one.units, one.value, one.standing) for one in made.assets[-1].parts] == [
+        (500, 0, "own"),
+        (200, 0, "own"),
+        (300, 300, "related"),
+    ]
+    assert made.related_value == 300
+    assert (ALDER, "loans", 200, 200) in debts(made)
+    assert (ALDER, "loans", -200, -200) in debts(made)
+    assert made.equity == 29_900
+
+
+def test_its_own_token_counts_zero_even_where_a_stranger_owes_it():
+    market = lending(PERK)
+    market.do("bob", call("bob", "loans", "borrow", asset=PERK, units=400))
+    made = of(market)
+    assert [(one.units, one.value) for one in made.assets[-1].parts] == [(600, 0), (400, 0)]
+    assert made.equity == 29_900
 
 
 def test_a_loan_makes_a_deposit_and_stands_on_both_sides(city):

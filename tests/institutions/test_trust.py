@@ -122,6 +122,25 @@ def test_what_somebody_owes_through_a_contract_is_credit_on_that_debtor(city, mo
     assert ("birch-bank", "direct") in names(seen.obligors)
 
 
+def test_what_a_share_is_owed_by_borrowers_is_credit_on_them_and_through_them_on_the_assets_obligor(city):
+    city.basket("loans")
+    city.put_in("alice", "loans", ALDER, 1_000)
+    city.do("bob", call("bob", "loans", "borrow", asset=ALDER, units=300))
+    city.do("birch", call("birch", "loans", "borrow", asset=ALDER, units=100))
+    seen = trust_of_asset(city.books, "share@loans")
+    assert [(one.asset, one.units, one.label, one.obligor, one.due_in) for one in seen.parts] == [
+        (ALDER, 600, "credit", "alder-bank", False),
+        (ALDER, 100, "credit", "birch-bank", True),
+        (ALDER, 300, "credit", "bob", True),
+    ]
+    by_name = {(one.name, one.how): (one.amounts[0].units, one.via) for one in seen.obligors}
+    assert by_name["bob", "direct"] == (300, ())
+    assert by_name["birch-bank", "direct"] == (100, ())
+    assert by_name["alder-bank", "direct"] == (600, ())
+    assert by_name["alder-bank", "through"] == (400, ("birch-bank", "bob"))
+    assert sum(part.units for part in trust_of_account(city.books, "alice").parts) == 20_100
+
+
 def test_what_is_held_or_asked_for_is_still_trusted(city):
     city.do("alice", hold("alice", "bob", (ALDER, 700), expires=city.time + MINUTE))
     city.do("alice", tx.Redeem(account="alice", asset=ALDER, units="300"))

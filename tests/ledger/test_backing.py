@@ -20,6 +20,7 @@ class Parameters(Record, frozen=True):
     reads: int = 0
     refuses: bool = False
     says_nothing: bool = False
+    owed: int = 0
 
 
 class Jar(Contract):
@@ -48,7 +49,10 @@ class Jar(Contract):
         for _ in range(ctx.params.reads):
             ctx.get("held")
         held = (ctx.get("held") or 0) + ctx.params.claims_more_by
-        return [Backing(f"share@{ctx.this}", "coin@carol", held)]
+        found = [Backing(f"share@{ctx.this}", "coin@carol", held)]
+        if ctx.params.owed:
+            found.append(Backing(f"share@{ctx.this}", "coin@carol", ctx.params.owed, due_from="alice"))
+        return found
 
 
 JARS = Kinds(
@@ -76,6 +80,15 @@ def test_an_honest_contract_is_backed_and_counted():
     assert check_backed(world.store, world.kinds) == 1
     fill(world)
     assert check_backed(world.store, world.kinds) == 1
+
+
+def test_what_is_owed_to_a_contract_need_not_be_there_and_excuses_nothing_that_must_be():
+    world = world_with_jar(owed=10**9)
+    fill(world)
+    assert check_backed(world.store, world.kinds) == 2
+    world.store.values["balance", "jar", "coin@carol"] -= 1
+    with pytest.raises(InvariantViolation, match="it holds 39"):
+        check_backed(world.store, world.kinds)
 
 
 @pytest.mark.parametrize("more", [1, 10**9])

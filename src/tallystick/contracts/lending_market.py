@@ -58,6 +58,7 @@ PPM = 1_000_000
 RANK_ONE = 1 << 64
 """Debt shares for one unit of collateral are ranked as a fraction of this."""
 LISTED_MAX = 100
+BORROWERS_LISTED_MAX = 1_000
 DEBT_SHARES_PER_UNIT_MAX = 1_000 * VIRTUAL_SHARES
 """Repaying share by share rounds debts away from under their shares; never further than this."""
 YEARS_AHEAD = 100
@@ -829,9 +830,27 @@ class LendingMarket(Contract):
 
     @view
     def backing(self, ctx: CallContext) -> list[Backing]:
-        """Return what is at hand; the rest of what the shares are worth is owed by the borrowers."""
-        market, _ = self._accrue(ctx)
-        return [Backing(self._share(ctx), ctx.params.loan, market.supplied - market.borrowed)]
+        """Return what is at hand, and by borrower what is owed: together what the lenders' shares are worth.
+
+        Debts are scaled to what is left of that worth. After `BORROWERS_LISTED_MAX` borrowers the rest stands
+        as one debt, of the market itself.
+        """
+        market, total = self._accrue(ctx)
+        share, loan = self._share(ctx), ctx.params.loan
+        worth = units_down(ctx.supply(share), market.supplied, total)
+        at_hand = min(market.supplied - market.borrowed, worth)
+        found = [Backing(share, loan, at_hand)]
+        left, shares_left = worth - at_hand, market.debt_shares
+        if not left:
+            return found
+        for (borrower,), owed in ctx.scan("loan"):
+            if len(found) > BORROWERS_LISTED_MAX or not shares_left:
+                break
+            if owed.shares:
+                units = mul_div_down(left, owed.shares, shares_left)
+                left, shares_left = left - units, shares_left - owed.shares
+                found.append(Backing(share, loan, units, due_from=borrower))
+        return [*found, Backing(share, loan, left, due_from=ctx.this)] if left else found
 
     @view
     def positions(self, ctx: CallContext, account: str) -> list[Position]:

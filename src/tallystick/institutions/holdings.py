@@ -7,12 +7,13 @@ then follows shares to what backs them, until only claims, which somebody owes, 
 owes, are left. Rounding is down throughout: nobody is told that it has more than the code would pay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tallystick.institutions.books import Books, Inside
 from tallystick.ledger.amounts import mul_div_down
-from tallystick.ledger.contract import Exit, Position, replace
+from tallystick.ledger.contract import Exit, Position
+from tallystick.ledger.contract import replace as replace_record
 from tallystick.ledger.rejections import Rejection
 
 STEPS_MAX = 4_096
@@ -58,13 +59,15 @@ class Component:
 
     `via` are the contracts whose code holds it, the outermost first. `stopped` says why a share could not
     be followed any further (`cycle`, `not_backed`, `too_many`, or the code with which its contract refused);
-    then `asset` is that share.
+    then `asset` is that share. With `due_from` the units are not there: that account owes them to the last
+    of the contracts.
     """
 
     asset: str
     units: int
     via: tuple[str, ...] = ()
     stopped: str = ""
+    due_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def _positions(inside: Inside, account: str) -> list[Holding]:
             continue
         if position.due_from:
             note = ": ".join(filter(None, (inside.contract, position.note)))
-            found.append(_position(position.due_from, account, replace(position, note=note), "due_in"))
+            found.append(_position(position.due_from, account, replace_record(position, note=note), "due_in"))
             continue
         now, when = ways.get(position.asset, (0, None))
         free = min(position.units, now)
@@ -210,6 +213,10 @@ def _look(
     found = []
     for backing in backings:
         part = mul_div_down(units, backing.units, supply)
-        if part:
-            found += _look(books, backing.asset, part, (*via, record.issuer), steps_left)
+        if not part:
+            continue
+        behind = _look(books, backing.asset, part, (*via, record.issuer), steps_left)
+        if backing.due_from:
+            behind = [replace(one, due_from=one.due_from or backing.due_from) for one in behind]
+        found += behind
     return found

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from tallystick.institutions.books import Books
-from tallystick.institutions.holdings import Holding, Unanswered, holdings_of, look_through
+from tallystick.institutions.holdings import Component, Holding, Unanswered, holdings_of, look_through
 from tallystick.institutions.owing import Bucket, bucket_of, end_of, is_on_demand, pays_at
 from tallystick.institutions.prices import Missing, Price, Prices
 from tallystick.ledger.amounts import mul_div_down, mul_div_up
@@ -39,7 +39,8 @@ class Part:
 
     `at_par` is what they come to in `currency`, the end of their terms. `value` is in minor units of the
     sheet's unit of account, rounded down, None without a price. `why` says why it counts zero, or why there
-    is no price; `price` is its source and `priced` as of when.
+    is no price; `price` is its source and `priced` as of when. With `due_from` that account owes the units to
+    the last contract of `via`, which does not hold them.
     """
 
     asset: str
@@ -52,6 +53,7 @@ class Part:
     price: str = ""
     priced: int = 0
     why: str = ""
+    due_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +297,11 @@ class _Making:
         for component in look_through(self.books, holding.asset, holding.units):
             record = self.books.asset(component.asset)
             due_in = holding.where == "due_in"
-            standing = owed_by if due_in else self._standing(record.obligor or record.issuer)
+            debtor = component.due_from
+            standing = owed_by if due_in else self._standing(debtor or record.obligor or record.issuer)
             end = end_of(self.books.state.get, component.asset)
             part = Part(component.asset, component.units, component.via, standing, end.thing, 0, 0)
+            part = replace(part, due_from=component.due_from)
             whole = replace(part, at_par=mul_div_down(part.units, end.numerator, end.denominator))
             if component.stopped:
                 missing = Missing(
@@ -305,8 +309,11 @@ class _Making:
                 )
                 self.missing[component.asset] = missing
                 found.append(replace(whole, value=None, why=missing.reason))
-            elif record.kind == "token" and standing != "third_party":
-                whose = "itself" if standing == "own" else "a related party"
+            elif debtor and standing == "own":
+                self.debts.append(self._set_off(holding, component))
+                found.append(replace(part, why="a debt of its own is taken off what is owed"))
+            elif record.kind == "token" and self._standing(record.issuer) != "third_party":
+                whose = "itself" if self._standing(record.issuer) == "own" else "a related party"
                 found.append(replace(part, why=f"a token issued by {whose} counts zero"))
             elif standing == "own" and component.via:
                 self.netted.append((component.asset, component.via[-1], component.units))
@@ -423,6 +430,16 @@ class _Making:
             value=value,
             why="a token issued by itself counts zero" if own_token else "",
         )
+
+    def _set_off(self, holding: Holding, component: Component) -> LiabilityRow:
+        """Return, below zero, what the institution owes to a contract whose shares it holds itself."""
+        owed = replace(holding, asset=component.asset, units=component.units, party=component.via[-1])
+        debt = self._debt(replace(owed, until=None))
+        end = end_of(self.books.state.get, component.asset)
+        at_par = mul_div_down(component.units, end.numerator, end.denominator) if debt.at_par else 0
+        price = self.prices.price(self.books, component.asset)
+        value = price.value(component.units) if debt.value and isinstance(price, Price) else debt.value
+        return replace(debt, units=-debt.units, at_par=-at_par, value=None if value is None else -value)
 
     # What others state.
 

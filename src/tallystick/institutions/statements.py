@@ -99,10 +99,9 @@ def worth_at(books: Books, prices: Prices, institution: str) -> Worth:
         total = 0
         for component in look_through(books, asset, abs(units)):
             record = books.asset(component.asset)
-            party = record.obligor or record.issuer
-            zero = party in own or (
-                record.kind == "token" and (party in related or books.institution_of(party) in related)
-            )
+            party = component.due_from or record.obligor or record.issuer
+            token = record.kind == "token" and {record.issuer, books.institution_of(record.issuer)}
+            zero = party in own or bool(token and not token.isdisjoint(own | related))
             if zero:
                 continue
             price = prices.price(books, component.asset)

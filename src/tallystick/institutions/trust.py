@@ -178,10 +178,11 @@ def _parts(books: Books, asset: str, units: int, containers: tuple[str, ...]) ->
             Part(
                 component.asset,
                 component.units,
-                "unknown" if component.stopped else label,
-                record.obligor,
+                "unknown" if component.stopped else "credit" if component.due_from else label,
+                books.institution_of(component.due_from) or component.due_from or record.obligor,
                 contracts,
                 component.stopped,
+                due_in=bool(component.due_from),
             )
         )
     return found

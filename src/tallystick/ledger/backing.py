@@ -35,8 +35,10 @@ def check_backed(state: Store, kinds: Kinds) -> int:
         backed = set()
         for backing in _told(state, kinds, contract):
             backed.add(backing.share)
-            needed[backing.asset] = max(needed.get(backing.asset, 0), backing.units)
             checked += 1
+            if backing.due_from:
+                continue  # owed to the contract, and not to be there
+            needed[backing.asset] = max(needed.get(backing.asset, 0), backing.units)
         for asset, units in needed.items():
             held = holdings.get((contract, asset), 0)
             clawed_back = state.values.get(("clawed_back", contract, asset), 0)

@@ -64,11 +64,15 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Backing(msgspec.Struct, frozen=True):
-    """What stands behind a contract's own asset: `units` of `asset` held for the whole supply of `share`."""
+    """What stands behind a contract's own asset: `units` of `asset` for the whole supply of `share`.
+
+    The contract holds them, or, where `due_from` names an account, that account owes them to it.
+    """
 
     share: str
     asset: str
     units: int
+    due_from: str = ""
 
 
 class Position(msgspec.Struct, frozen=True):
