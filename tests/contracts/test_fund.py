@@ -391,8 +391,19 @@ def test_the_last_claim_of_a_window_leaves_no_dust(market):
     settle(market, value=4)  # 21 euro buy five units
     for who in HOLDERS:
         act(market, who, "claim", window=TODAY)
-    assert [market.world.balance(who, UNIT) for who in HOLDERS] == [1, 1, 3]
+    assert [market.world.balance(who, UNIT) for who in HOLDERS] == [1, 1, 2]
+    # The fifth stood for fractions of all three.
+    assert -market.world.balance(FUND, UNIT) == 4
     assert market.world.get(f"{FUND}!", "window", TODAY) is None
+
+
+def test_who_claims_last_gets_nothing_of_who_claims_first(market):
+    act(market, "alice", "subscribe", units=90_000)
+    act(market, "bob", "subscribe", units=1)
+    settle(market, value=60_000)  # a bar of gold
+    assert act(market, "alice", "claim", window=TODAY) == {"subscribed": "0", "redeeming": "1"}
+    assert act(market, "bob", "claim", window=TODAY) == {"subscribed": "0", "redeeming": "0"}
+    assert market.world.balance(FUND, EUR) == 0
 
 
 @settings(max_examples=15)

@@ -16,6 +16,7 @@ Investment Schemes" (2013) and "Recommendations for Liquidity Risk Management" (
 """
 
 from enum import StrEnum
+from math import gcd
 from typing import ClassVar
 
 from tallystick.ledger.amounts import MICROSECONDS, UNITS_LIMIT, check_units, mul_div_down, mul_div_up
@@ -96,7 +97,8 @@ class Refusal(StrEnum):
 class Window(Record, frozen=True):
     """One window's requests and, once `settled` (microseconds UTC), what stands for those not claimed yet.
 
-    `units` stand for the cash `subscribed`; of the units `redeeming` so many are `filled`, for `paid` cash.
+    `units` stand for the cash `subscribed`, at `numerator` / `denominator` of it for one; both are zero where
+    it bought none and comes back. Of the units `redeeming` so many are `filled`, for `paid` cash.
     """
 
     subscribed: int = 0
@@ -105,6 +107,8 @@ class Window(Record, frozen=True):
     paid: int = 0
     filled: int = 0
     settled: int = 0
+    numerator: int = 0
+    denominator: int = 0
 
 
 class Request(Record, frozen=True):
@@ -227,7 +231,8 @@ class Fund(Contract):
     def claim(self, ctx: CallContext, window: int) -> Request:
         """Pay what a settled window gives the caller; return the cash and the units of the fund.
 
-        Parts are paid out of what is left of the window, so the last claim leaves no dust.
+        Cash buys what it would alone, so nobody gains by claiming last. Units that then stand for fractions
+        of several are burned with the last claim.
         """
         mine: Request | None = ctx.get("request", ctx.caller, window)
         if mine is None:
@@ -244,13 +249,18 @@ class Fund(Contract):
             paid=row.paid - paid,
             filled=row.filled - filled,
             settled=row.settled,
+            numerator=row.numerator,
+            denominator=row.denominator,
         )
-        self._write(ctx, window, left, Request())
+        burned = 0 if left.subscribed else left.units
+        self._write(ctx, window, replace(left, units=left.units - burned), Request())
         unit, cash = self._unit(ctx), refunded + paid
         if cash:
             ctx.pay(ctx.caller, ctx.params.cash, cash)
         if units:
             ctx.pay(ctx.caller, unit, units, source=f"{ctx.this}/{CLAIMABLE}")
+        if burned:
+            ctx.pay(ctx.this, unit, burned, source=f"{ctx.this}/{CLAIMABLE}")
         if returned:
             ctx.pay(ctx.caller, unit, returned, source=f"{ctx.this}/{REDEEMING}")
         ctx.emit("claimed", by=ctx.caller, window=window, cash=cash, units=units, returned=returned)
@@ -311,9 +321,13 @@ class Fund(Contract):
         units = mul_div_down(row.subscribed, value.denominator, value.numerator)
         filled = min(row.redeeming, self._most(ctx))
         paid = mul_div_down(filled, value.numerator, value.denominator)
+        units = units if units < UNITS_LIMIT // 2 else 0
+        common = gcd(value.numerator, value.denominator)
         return replace(
             row,
-            units=units if units < UNITS_LIMIT // 2 else 0,
+            units=units,
+            numerator=value.numerator // common if units else 0,
+            denominator=value.denominator // common if units else 0,
             paid=paid,
             filled=filled if paid else 0,
             settled=ctx.time,
@@ -538,12 +552,14 @@ def _parts(row: Window, mine: Request) -> tuple[int, int, int, int]:
     """Return a request's part of a settled window: new units, cash refunded, cash paid, units filled.
 
     A unit is filled or comes back, and cash is paid for the filled ones. Subscriptions that bought no unit
-    together are refunded. A part of some is never all of them, so `units` reaches zero with the last alone.
+    together are refunded.
     """
     units = refunded = paid = filled = 0
     if mine.subscribed:
-        units = mul_div_down(row.units, mine.subscribed, row.subscribed)
-        refunded = 0 if row.units else mine.subscribed
+        if row.numerator:
+            units = min(mul_div_down(mine.subscribed, row.denominator, row.numerator), row.units)
+        else:
+            refunded = mine.subscribed
     if mine.redeeming and row.filled:
         filled = mul_div_down(row.filled, mine.redeeming, row.redeeming)
         paid = mul_div_down(row.paid, filled, row.filled)
