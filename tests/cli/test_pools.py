@@ -65,10 +65,13 @@ def test_a_trade_is_what_its_quote_said(market):
 
 def test_a_quote_says_whom_one_trusts_afterwards(market):
     trust = market.json("pool quote ranges 10.00 eur@bank usd@bank")["trust"]
-    assert trust == {"obligors": ["bank-ag"], "contracts": [], "powers": []}
-    assert "holding usd@bank you trust bank-ag" in market("pool quote ranges 10.00 eur@bank usd@bank")
+    assert [one["name"] for one in trust["obligors"]] == ["bank-ag"]
+    assert trust == market.json("trust usd@bank")
+    told = market("pool quote ranges 10.00 eur@bank usd@bank")
+    assert "holding usd@bank you would rely on: owed by bank-ag 100.0 %" in told
     # Gold is a token here: nobody owes anything.
-    assert "holding gold@bank you trust nobody" in market("pool quote pair 10.00 eur@bank gold@bank")
+    told = market("pool quote pair 10.00 eur@bank gold@bank")
+    assert "holding gold@bank you would rely on nobody" in told
 
 
 def test_an_exact_output_costs_what_its_quote_said(market):
@@ -146,7 +149,7 @@ def test_a_route_finds_the_way_through_two_pools_and_says_whom_one_trusts(market
     hops = [[hop["pool"] for hop in path["hops"]] for path in found["paths"]]
     assert all(path[0] == "pair" for path in hops)
     assert {path[1] for path in hops} <= {"par", "ranges"}
-    assert found["trust"]["obligors"] == ["bank-ag"]
+    assert found["trust"] == market.json("trust usd@bank")
     done = market.json("pool trade trader 1.000 gold@bank usd@bank")
     assert net(done, "trader", "gold@bank") == -1000
     assert net(done, "trader", "usd@bank") == int(found["units_out"])

@@ -4,17 +4,13 @@ from tallystick.client.routing import (
     Hop,
     NoRoute,
     find_paths,
-    look_through,
     pools_by_assets,
     quote_exact_in,
     quote_exact_out,
     route_call,
 )
-from tallystick.ledger import transactions as tx
-from tallystick.ledger.records import PolicySpec, Terms
 from tallystick.ledger.rejections import Rejection
 from tests.contracts.market import ISSUER, Market
-from tests.ledger.world import create, issue
 
 A, B, C, D = (f"{code}@{ISSUER}" for code in "abcd")
 FUNDS = 10**18
@@ -38,16 +34,12 @@ def market():
     return market
 
 
-def find_asset(market):
-    return lambda asset: market.world.get("asset", asset)
-
-
 def pools(market):
     return pools_by_assets(market.view, ["ac", "ab", "bc", "ad", "dc", "route"])
 
 
 def best(market, search, **amount):
-    return search(market.view, find_asset(market), pools(market), asset_in=A, asset_out=C, **amount)
+    return search(market.view, pools(market), asset_in=A, asset_out=C, **amount)
 
 
 def test_what_does_not_answer_as_a_pool_is_no_pool(market):
@@ -84,7 +76,7 @@ def test_the_split_is_as_good_as_trying_every_split(market):
     """Two ways, a thousand divisions: none does better by more than the last part that the search moves."""
     units = 10**8
     known = {name: assets for name, assets in pools(market).items() if name in ("ac", "ab", "bc")}
-    quote = quote_exact_in(market.view, find_asset(market), known, asset_in=A, asset_out=C, units_in=units)
+    quote = quote_exact_in(market.view, known, asset_in=A, asset_out=C, units_in=units)
 
     def swapped(part):
         return part * 997 * 10**9 // (10**12 + part * 997) if part else 0
@@ -129,63 +121,10 @@ def test_no_route_says_so(market, units):
     with pytest.raises(NoRoute):
         best(market, quote_exact_out, units_out=units)
     with pytest.raises(NoRoute):
-        quote_exact_in(market.view, find_asset(market), {}, asset_in=A, asset_out=C, units_in=1_000)
+        quote_exact_in(market.view, {}, asset_in=A, asset_out=C, units_in=1_000)
 
 
 @pytest.mark.parametrize("slippage_bps", [-1, 10_001])
 def test_slippage_outside_its_range_is_refused(market, slippage_bps):
     with pytest.raises(ValueError, match="slippage"):
         best(market, quote_exact_in, units_in=1_000).limit(slippage_bps)
-
-
-def test_trust_looks_through_shares_and_receipts_to_obligors_and_powers():
-    market = Market(accounts=("bank", "vault", "alice", "regulator"))
-    world = market.world
-    world.do("bank", tx.FoundInstitution(account="bank", name="acme-bank"))
-    world.do("vault", tx.FoundInstitution(account="vault", name="acme-vault"))
-    world.do(
-        "bank",
-        create("bank", "eur", kind="claim", unit="EUR", obligor="acme-bank", terms=Terms("EUR")),
-        issue("bank", ("eur@bank", "alice", 10**9)),
-    )
-    world.do(
-        "vault",
-        create(
-            "vault",
-            "receipt",
-            kind="claim",
-            obligor="acme-vault",
-            terms=Terms("eur@bank"),
-            policy=PolicySpec(kind="controlled", rules={}, lists_by="regulator"),
-            claw_back_by="vault",
-        ),
-        issue("vault", ("receipt@vault", "alice", 10**9)),
-    )
-    market.fund(10**9, A)
-    market.deploy("pool", "constant_product_pool", asset_0=A, asset_1="receipt@vault")
-    market.call(
-        "alice", "pool", "mint", spend={A: 10**6, "receipt@vault": 10**6}, units_0=10**6, units_1=10**6
-    )
-    trust = look_through(market.view, find_asset(market), "share@pool")
-    assert trust.obligors == ("acme-bank", "acme-vault")
-    assert trust.contracts == ("pool",)
-    assert trust.powers == (
-        ("regulator", "admit or freeze", "receipt@vault"),
-        ("vault", "claw back", "receipt@vault"),
-    )
-    token = look_through(market.view, find_asset(market), A)
-    assert (token.obligors, token.contracts, token.powers) == ((), (), ())
-
-
-def test_trust_names_who_has_a_power_over_what_holds_for_a_share():
-    market = Market(accounts=("alice", "keeper"))
-    market.fund(10**9, A, B)
-    market.deploy("stable", "stable_pool", assets=[A, B], amplification=100, fee=0, admin="keeper")
-    units = {"units": [10**6, 10**6], "least_shares": 1}
-    market.call("alice", "stable", "add_liquidity", spend={A: 10**6, B: 10**6}, **units)
-    trust = look_through(market.view, find_asset(market), "share@stable")
-    assert trust.contracts == ("stable",)
-    assert trust.powers == (
-        ("keeper", "ramp the amplification", "stable"),
-        ("keeper", "receive what is beyond the reserves", "stable"),
-    )

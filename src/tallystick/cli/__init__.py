@@ -2,6 +2,8 @@
 
     frame      what every command shares: output, errors, exit codes, common options
     session    what a command opens: the ledger file, the keyring, the log's key
+    opened     what is asked of a ledger file; remote is the same for a node at a URL
+    asking     what is asked of contracts
     changes    the way of everything that changes the ledger: build, preview or sign, submit, tell
     hints      what to do about a refusal, by its code
 

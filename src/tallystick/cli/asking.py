@@ -1,4 +1,4 @@
-"""Asking contracts: what the commands for pools, loans and prices share.
+"""Asking contracts: what the commands for pools, loans, vaults, streams, sales and prices share.
 
 A view's answer comes over the wire as strings; here it is turned back into the types that the view declares.
 """
@@ -6,10 +6,16 @@ A view's answer comes over the wire as strings; here it is turned back into the 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from tallystick.cli.opened import OpenLedger
 
 if TYPE_CHECKING:
-    from tallystick.client.routing import Ask
+    from tallystick.client.calls import Ask
+
+SLIPPAGE = click.option(
+    "--slippage", default="0.5%", show_default=True, help="How much worse than the quote may pass."
+)
 
 
 def asker(ledger: OpenLedger) -> "Ask":

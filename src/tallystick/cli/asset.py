@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.changes import changing, parse_leg, settle, units_of
+from tallystick.cli.changes import MINOR, changing, parse_leg, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tallystick.client.actions import PolicySpec, Terms
 
 command = make_group("asset", "Create, issue and show assets.")
-
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 
 
 @command.add_command

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 from msgspec.structs import replace
 
@@ -32,6 +33,7 @@ from tallystick.client.transactions import build, read_transaction, sign
 from tallystick.client.vocabulary import Transaction, WireReceipt, decode_receipt, did_key
 
 POSTINGS_SHOWN_MAX = 40
+MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 _TIMES = frozenset(["due", "expires", "deadline"])
 
 
@@ -230,7 +232,7 @@ def tell_preview(session: Session, ledger: OpenLedger, transaction: Transaction)
         {"status": "preview", "words": words, "receipt": msgspec.to_builtins(receipt), "trust": trusted},
         *words,
         *postings_lines(ledger, receipt, "would have"),
-        *(trust_in_short(document) for document in trusted),
+        *(trust_in_short(one, lead=f"{one['subject']} would then rely on") for one in trusted),
         "nothing was written",
     )
 

@@ -4,14 +4,12 @@ from typing import Any
 
 import click
 
-from tallystick.cli.changes import changing, parse_amounts, settle
+from tallystick.cli.changes import MINOR, changing, parse_amounts, settle
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 
 command = make_group("hold", "Promise assets to someone until an expiry.")
-
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 
 
 @command.add_command

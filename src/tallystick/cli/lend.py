@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallystick.cli.asking import asker, instances_of, parameters_of, told
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -26,7 +26,6 @@ SLIPPAGE = click.option(
     show_default=True,
     help="How much worse than now may pass, interest included.",
 )
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 PPM = 1_000_000
 
 

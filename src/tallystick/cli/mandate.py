@@ -6,7 +6,7 @@ That is how an agent pays: its key holds no money, and whatever leaves by its ha
 import click
 
 from tallystick.cli.account import keys_from
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -48,7 +48,7 @@ tallystick mandate grant alice trading --to bot --cap eur@bank=500/100 --every 1
 @click.option("--expires", required=True, help="When it ends: 30d, or a time.")
 @click.option("--mandate", help="Delegate on from this mandate, narrower; needs --sender.")
 @click.option("--sender", help="The account that sends; with --mandate, the delegate's own.")
-@click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
+@MINOR
 def grant(
     session: Session,
     account: str,

@@ -2,7 +2,7 @@
 
 import click
 
-from tallystick.cli.changes import changing, parse_amounts, parse_leg, settle
+from tallystick.cli.changes import MINOR, changing, parse_amounts, parse_leg, settle
 from tallystick.cli.frame import CommandError, make_command
 from tallystick.cli.session import Session
 
@@ -31,7 +31,7 @@ tallystick pay alice shop 3.00 eur@bank --mandate groceries --sender agent""",
     metavar="ASSET=AMOUNT",
     help="Refuse the whole if FROM would lose more than this of the asset; repeat.",
 )
-@click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
+@MINOR
 def command(
     session: Session,
     account: str,

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.asking import asker
-from tallystick.cli.changes import changing, parse_amounts, settle, units_of
+from tallystick.cli.asking import SLIPPAGE, asker, told
+from tallystick.cli.changes import MINOR, changing, parse_amounts, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
+from tallystick.cli.trust import trust_in_short
 
 if TYPE_CHECKING:
+    from tallystick.client.calls import Ask
     from tallystick.client.pools import Pool, SwapQuote
-    from tallystick.client.routing import Ask, RouteQuote, Trust
+    from tallystick.client.routing import RouteQuote
 
 command = make_group("pool", "Trade on pools, and provide them with liquidity.")
 
-SLIPPAGE = click.option(
-    "--slippage", default="0.5%", show_default=True, help="How much worse than the quote may pass."
-)
 EXACT_OUT = click.option("--exact-out", is_flag=True, help="AMOUNT is of ASSET_OUT: what is to be received.")
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 TICKS = click.option("--ticks", metavar="LOWER:UPPER", help="The range by its ticks, as `position` shows it.")
 HOPS = click.option(
     "--hops", default=3, show_default=True, type=click.IntRange(1, 5), help="The longest path to look for."
@@ -45,12 +43,12 @@ def list_(session: Session) -> None:
                 "pool": pool.name,
                 "kind": pool.kind,
                 "assets": list(pool.assets),
-                "holds": [_told(ledger, asset, ledger.balance(pool.name, asset)) for asset in pool.assets],
+                "holds": [told(ledger, asset, ledger.balance(pool.name, asset)) for asset in pool.assets],
             }
             for pool in _pools(ledger)
         ]
-    told = [one | {"holds": ", ".join(one["holds"])} for one in documents]
-    session.rows(documents if session.json else told, ("pool", "pool"), ("kind", "kind"), ("holds", "holds"))
+    shown = [one | {"holds": ", ".join(one["holds"])} for one in documents]
+    session.rows(documents if session.json else shown, ("pool", "pool"), ("kind", "kind"), ("holds", "holds"))
 
 
 @command.add_command
@@ -69,10 +67,10 @@ def show(session: Session, pool: str) -> None:
             "turnover_ppm": [str(day.turnover_ppm) for day in ask(pool, "turnover")],
         }
         lines = [f"{pool}, a {found.kind}"]
-        lines += [f"  holds {_told(ledger, asset, int(many))}" for asset, many in document["holds"].items()]
+        lines += [f"  holds {told(ledger, asset, int(many))}" for asset, many in document["holds"].items()]
         lines += [
             f"  1 {one['asset_in']} is {one['price']} {one['asset_out']};"
-            f" {_told(ledger, one['asset_in'], int(one['depth_units']))} move it by 1%"
+            f" {told(ledger, one['asset_in'], int(one['depth_units']))} move it by 1%"
             for one in document["pairs"]
         ]
     before, today = (int(ppm) / 10_000 for ppm in document["turnover_ppm"])
@@ -130,13 +128,12 @@ def quote(
 ) -> None:
     """Say what a trade would give now, the limit that a swap would sign, and whom one trusts afterwards."""
     from tallystick.client.pools import parse_bps
-    from tallystick.client.routing import look_through
 
     with session.reading() as ledger:
         asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
         document, lines = _quote_told(ledger, asked, parse_bps(slippage))
-        trust, told = _trust_told(asset_out, look_through(asker(ledger), ledger.asset, asset_out))
-    session.show({"pool": pool} | document | trust, *lines, *told)
+        trust, line = _trust_told(ledger, asset_out)
+    session.show({"pool": pool} | document | trust, *lines, line)
 
 
 @command.add_command
@@ -169,8 +166,8 @@ def position(session: Session, pool: str, account: str) -> None:
             }
             | _range_told(ledger, found, one.ticks)
             | {
-                "worth": ", ".join(_told(ledger, asset, many) for asset, many in one.units.items()),
-                "of_which_fees": ", ".join(_told(ledger, asset, many) for asset, many in one.fees.items()),
+                "worth": ", ".join(told(ledger, asset, many) for asset, many in one.units.items()),
+                "of_which_fees": ", ".join(told(ledger, asset, many) for asset, many in one.fees.items()),
             }
             for one in holdings(asker(ledger), found, account)
         ]
@@ -224,19 +221,19 @@ def route(
         found = _routed(ledger, amount, asset_in, asset_out, exact_out=exact_out, hops=hops, minor=minor)
         document, lines = _quote_told(ledger, found, parse_bps(slippage))
         lines += _paths_told(ledger, found)
-    trust, told = _trust_told(asset_out, found.trust)
+        trust, line = _trust_told(ledger, asset_out)
     document |= trust | {
         "paths": [
             {"units": str(units), "hops": [hop._asdict() for hop in path]} for units, path in found.paths
         ]
     }
-    session.show(document, *lines, *told)
+    session.show(document, *lines, line)
 
 
 def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
     asset = found.asset_in if found.exact_in else found.asset_out
     return [
-        f"  {_told(ledger, asset, units)} by {found.asset_in}"
+        f"  {told(ledger, asset, units)} by {found.asset_in}"
         + "".join(f" -{hop.pool}-> {hop.asset_out}" for hop in path)
         for units, path in found.paths
     ]
@@ -265,10 +262,10 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
         found = quote_loan(asker(ledger), pools, asset=asset, units=units)
         fee = found.units_owed - found.units
         lines = [
-            f"  {pool} lends {_told(ledger, asset, lent)} for {_told(ledger, asset, owed)}"
+            f"  {pool} lends {told(ledger, asset, lent)} for {told(ledger, asset, owed)}"
             for (pool, lent), (_, owed) in zip(found.parts, found.owed, strict=True)
         ]
-        lines.append(f"{_told(ledger, asset, units)} for a fee of {_told(ledger, asset, fee)}")
+        lines.append(f"{told(ledger, asset, units)} for a fee of {told(ledger, asset, fee)}")
     document = {
         "asset": asset,
         "units": str(found.units),
@@ -537,8 +534,8 @@ def _routed(
     ends = {"asset_in": asset_in, "asset_out": asset_out}
     ask = asker(ledger)
     if exact_out:
-        return quote_exact_out(ask, ledger.asset, pools, units_out=units, hops_max=hops, **ends)
-    return quote_exact_in(ask, ledger.asset, pools, units_in=units, hops_max=hops, **ends)
+        return quote_exact_out(ask, pools, units_out=units, hops_max=hops, **ends)
+    return quote_exact_in(ask, pools, units_in=units, hops_max=hops, **ends)
 
 
 def _quote_told(
@@ -564,13 +561,13 @@ def _quote_told(
         "least_out" if asked.exact_in else "most_in": str(limit),
     }
     took, gave = (
-        _told(ledger, asked.asset_in, asked.units_in),
-        _told(ledger, asked.asset_out, asked.units_out),
+        told(ledger, asked.asset_in, asked.units_in),
+        told(ledger, asked.asset_out, asked.units_out),
     )
     bound = (
-        f"at least {_told(ledger, asked.asset_out, limit)}"
+        f"at least {told(ledger, asked.asset_out, limit)}"
         if asked.exact_in
-        else f"at most {_told(ledger, asked.asset_in, limit)}"
+        else f"at most {told(ledger, asked.asset_in, limit)}"
     )
     return document, [
         f"{took} for {gave}, at {price}",
@@ -578,24 +575,10 @@ def _quote_told(
     ]
 
 
-def _trust_told(asset: str, trust: "Trust") -> tuple[dict[str, Any], list[str]]:
-    """Return whom the holder of an asset trusts, as a document and as lines."""
-    document = {
-        "trust": {
-            "obligors": list(trust.obligors),
-            "contracts": list(trust.contracts),
-            "powers": [list(power) for power in trust.powers],
-        }
-    }
-    whom = ", ".join((*trust.obligors, *trust.contracts)) or "nobody"
-    lines = [f"holding {asset} you trust {whom}"]
-    return document, lines + [f"  {holder}: {power} ({what})" for holder, power, what in trust.powers]
-
-
-def _told(ledger: OpenLedger, asset: str, units: int) -> str:
-    from tallystick.client.amounts import format_amount
-
-    return f"{format_amount(units, decimals=ledger.need_asset(asset).decimals)} {asset}"
+def _trust_told(ledger: OpenLedger, asset: str) -> tuple[dict[str, Any], str]:
+    """Return whom a holder of the asset relies on, by the trust lens, as a document and in a line."""
+    document = ledger.trust(asset, unit="", price_from=())
+    return {"trust": document}, trust_in_short(document, lead=f"holding {asset} you would rely on")
 
 
 def _decimals(ledger: OpenLedger, pool: "Pool") -> tuple[int, int]:

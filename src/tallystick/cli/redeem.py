@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -18,7 +18,7 @@ command = make_group("redeem", "Ask an obligor to pay a claim, and settle what w
 @click.argument("amount")
 @click.argument("asset")
 @click.option("--ref", "reference", default="", help="A short public reference; nothing personal.")
-@click.option("--units", "minor", is_flag=True, help="AMOUNT is whole minor units.")
+@MINOR
 def ask(session: Session, holder: str, amount: str, asset: str, *, reference: str, minor: bool) -> None:
     """Ask the obligor to pay. The lot stays yours, but cannot move, until it is paid or taken back."""
     from tallystick.client.actions import Redeem

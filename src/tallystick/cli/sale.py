@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallystick.cli.asking import asker, parameters_of, told
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tallystick.client.sales import Sales
 
 command = make_group("sale", "Sell collateral at a falling price, and buy it.")
-
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 
 
 @command.add_command

@@ -10,14 +10,12 @@ from typing import Any
 import click
 
 from tallystick.cli.asking import asker, parameters_of, told
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 
 command = make_group("stream", "Pay by the passing of time.")
-
-MINOR = click.option("--units", "minor", is_flag=True, help="Amounts are whole minor units.")
 
 
 def _check_kind(ledger: OpenLedger, streams: str) -> None:

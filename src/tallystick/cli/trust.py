@@ -82,9 +82,9 @@ def trust_lines(ledger: "OpenLedger", document: _Document) -> list[str]:
     return lines
 
 
-def trust_in_short(document: _Document) -> str:
-    """Return the lens in one line, for a preview."""
-    subject, told = document["subject"], []
+def trust_in_short(document: _Document, *, lead: str) -> str:
+    """Return the lens in one line that begins with `lead`, such as "alice would then rely on"."""
+    told = []
     direct = [one for one in document["obligors"] if one["how"] == "direct"]
     for what, exposures in (
         ("owed by", direct),
@@ -100,8 +100,8 @@ def trust_in_short(document: _Document) -> str:
             more = f" and {len(shares) - len(names)} more" if len(shares) > len(names) else ""
             told.append(f"{what} {', '.join(names)}{more}")
     if not told:
-        return f"{subject} would then rely on nobody"
-    return f"{subject} would then rely on: {'; '.join(told)}"
+        return f"{lead} nobody"
+    return f"{lead}: {'; '.join(told)}"
 
 
 def percent(ppm: int | None) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.asking import asker, parameters_of, told
-from tallystick.cli.changes import changing, settle, units_of
+from tallystick.cli.asking import SLIPPAGE, asker, parameters_of, told
+from tallystick.cli.changes import MINOR, changing, settle, units_of
 from tallystick.cli.frame import CommandError, make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from tallystick.client.vaults import Vault
 
 command = make_group("vault", "Hold shares of a vault.")
-
-SLIPPAGE = click.option(
-    "--slippage", default="0.5%", show_default=True, help="How much worse than the quote may pass."
-)
-MINOR = click.option("--units", "minor", is_flag=True, help="AMOUNT is whole minor units.")
 
 
 def _vault(ledger: OpenLedger, name: str) -> "Vault":

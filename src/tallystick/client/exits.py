@@ -7,8 +7,7 @@ promises more than it pays is refused. What leaves later only is not asked for h
 
 from collections.abc import Sequence
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
-from tallystick.client.routing import Ask
+from tallystick.client.calls import Ask, call_of
 from tallystick.ledger.contract import Exit
 from tallystick.ledger.transactions import Call
 
@@ -30,13 +29,6 @@ def leave_calls(ask: Ask, contract: str, kind: str, *, account: str) -> list[Cal
         if not any(pays.values()):
             continue
         calls.append(
-            Call(
-                account=account,
-                contract=contract,
-                method=way.method,
-                arguments=encode_arguments(way.arguments, method_shape(contract_of(kind), way.method)),
-                spend=tuple((asset, str(units)) for asset, units in sorted(way.spend.items()) if units),
-                receive=tuple((asset, str(units)) for asset, units in sorted(pays.items()) if units),
-            )
+            call_of(contract, kind, way.method, way.arguments, account=account, spend=way.spend, receive=pays)
         )
     return calls

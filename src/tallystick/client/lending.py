@@ -13,9 +13,8 @@ is repaid to the last share is named by its shares, so no dust is left behind.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.client.calls import Ask, call_of, less_slippage, more_slippage
 from tallystick.client.errors import ClientError
-from tallystick.client.routing import BPS, Ask
 from tallystick.ledger.transactions import Call
 
 KIND: Final = "lending_market"
@@ -53,7 +52,7 @@ def market_of(name: str, parameters: Mapping[str, Any]) -> LendingMarket:
 def supply_call(ask: Ask, market: LendingMarket, *, account: str, units: int, slippage_bps: int) -> Call:
     """Return the call that lends `units`, for no fewer shares than now, less the slippage."""
     price = ask(market.name, "price", asset_in=market.loan, asset_out=market.share)
-    shares = _less(units * price.numerator // price.denominator, slippage_bps)
+    shares = less_slippage(units * price.numerator // price.denominator, slippage_bps)
     return _call(
         market,
         account,
@@ -76,7 +75,7 @@ def withdraw_call(
             f"nothing can leave {market.name} now: {later}", hint="tallystick lend position MARKET ACCOUNT"
         )
     if units is None and not found.later:
-        amount, least = {"shares": position.shares}, _less(found.now, slippage_bps)
+        amount, least = {"shares": position.shares}, less_slippage(found.now, slippage_bps)
     else:
         units = found.now if units is None else units
         amount, least = {"units": units}, units
@@ -125,7 +124,7 @@ def repay_call(
     position = ask(market.name, "position", account=account)
     if not position.debt_shares:
         raise LendingError(f"{account} owes nothing in {market.name}")
-    most = -(-position.debt_units * (BPS + slippage_bps) // BPS)
+    most = more_slippage(position.debt_units, slippage_bps)
     return _call(market, account, "repay", {"shares": position.debt_shares}, spend={market.loan: most})
 
 
@@ -143,15 +142,8 @@ def liquidate_call(
         "liquidate_most",
         {"borrower": borrower, "most_repaid": most_units},
         spend={market.loan: most_units},
-        receive={market.collateral: _less(quoted.seized, slippage_bps)},
+        receive={market.collateral: less_slippage(quoted.seized, slippage_bps)},
     )
-
-
-# -------------------------------------------------------------------------------------------------- shared
-
-
-def _less(units: int, slippage_bps: int) -> int:
-    return units * (BPS - slippage_bps) // BPS
 
 
 def _call(
@@ -159,15 +151,6 @@ def _call(
     account: str,
     method: str,
     arguments: Mapping[str, Any],
-    *,
-    spend: Mapping[str, int] = {},
-    receive: Mapping[str, int] = {},
+    **limits: Mapping[str, int],
 ) -> Call:
-    return Call(
-        account=account,
-        contract=market.name,
-        method=method,
-        arguments=encode_arguments(dict(arguments), method_shape(contract_of(KIND), method)),
-        spend=tuple((asset, str(units)) for asset, units in sorted(spend.items()) if units),
-        receive=tuple((asset, str(units)) for asset, units in sorted(receive.items()) if units),
-    )
+    return call_of(market.name, KIND, method, arguments, account=account, **limits)

@@ -7,15 +7,16 @@ gives each. Refused: a loan of several assets in one quote; ask for each.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
-from tallystick.client.arguments import encode_arguments
+from tallystick.client.calls import Ask, call_of
 from tallystick.client.errors import ClientError
-from tallystick.client.routing import Ask
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.transactions import Call
 
+KIND: Final = "flash_loan"
 LENDERS_MAX = 8
 
 
@@ -66,20 +67,8 @@ def loan_calls(quote: LoanQuote, *, account: str, contract: str) -> tuple[Call, 
     borrow = {"asset": quote.asset, "parts": _wire(quote.parts), "most_owed": quote.units_owed}
     repay = {"asset": quote.asset, "parts": _wire(quote.owed)}
     return (
-        Call(
-            account=account,
-            contract=contract,
-            method="borrow",
-            arguments=encode_arguments(borrow),
-            receive=((quote.asset, str(quote.units)),),
-        ),
-        Call(
-            account=account,
-            contract=contract,
-            method="repay",
-            arguments=encode_arguments(repay),
-            spend=((quote.asset, str(quote.units_owed)),),
-        ),
+        call_of(contract, KIND, "borrow", borrow, account=account, receive={quote.asset: quote.units}),
+        call_of(contract, KIND, "repay", repay, account=account, spend={quote.asset: quote.units_owed}),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, Final, NamedTuple
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.client.calls import call_of
 from tallystick.client.errors import ClientError
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.transactions import Call
@@ -74,9 +74,4 @@ def format_price(numerator: int, denominator: int, oracle: Oracle, *, digits: in
 def report_call(oracle: Oracle, *, account: str, value: int, observed: int, reference: str = "") -> Call:
     """Return the call by which a source reports."""
     arguments = {"value": value, "observed": observed, "reference": reference}
-    return Call(
-        account=account,
-        contract=oracle.name,
-        method="report",
-        arguments=encode_arguments(arguments, method_shape(contract_of(KIND), "report")),
-    )
+    return call_of(oracle.name, KIND, "report", arguments, account=account)

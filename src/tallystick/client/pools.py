@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.client.calls import BPS, Ask, call_of, less_slippage
 from tallystick.client.errors import ClientError
-from tallystick.client.routing import BPS, Ask, limit_units
+from tallystick.client.routing import limit_units
 from tallystick.ledger.transactions import Call
 
 CONSTANT, CONCENTRATED, STABLE = "constant_product_pool", "concentrated_liquidity_pool", "stable_pool"
@@ -106,11 +106,12 @@ def swap_call(quote: SwapQuote, *, account: str, slippage_bps: int) -> Call:
     else:
         method, amounts = "swap_exact_out", {"units_out": quote.units_out, "most_in": limit}
         spend, receive = limit, quote.units_out
-    return _call(
-        account,
+    return call_of(
         quote.pool,
+        "",  # every pool answers this call alike
         method,
         names | amounts,
+        account=account,
         spend={quote.asset_in: spend},
         receive={quote.asset_out: receive},
     )
@@ -157,17 +158,17 @@ def _add_constant(ask: Ask, pool: Pool, account: str, given: Sequence[int], slip
         # As much of either as the other allows at the reserves' ratio; the pool rounds up, so it takes more.
         matched[1] = min(given[1], given[0] * reserves[1] // reserves[0])
         matched[0] = min(given[0], matched[1] * reserves[0] // reserves[1])
-    least = [_less(units, slippage_bps) for units in matched]
+    least = [less_slippage(units, slippage_bps) for units in matched]
     arguments = {"most_0": given[0], "most_1": given[1], "least_0": least[0], "least_1": least[1]}
-    return _call_of(pool, account, "add_liquidity", arguments, spend=_by_asset(pool, given))
+    return _call(pool, account, "add_liquidity", arguments, spend=_by_asset(pool, given))
 
 
 def _add_stable(ask: Ask, pool: Pool, account: str, given: Sequence[int], slippage_bps: int) -> Call:
-    least = _less(ask(pool.name, "quote_add", units=list(given)), slippage_bps)
+    least = less_slippage(ask(pool.name, "quote_add", units=list(given)), slippage_bps)
     share = ask(pool.name, "backing")[0].share
     arguments = {"units": list(given), "least_shares": least}
     spend = _by_asset(pool, given)
-    return _call_of(pool, account, "add_liquidity", arguments, spend=spend, receive={share: least})
+    return _call(pool, account, "add_liquidity", arguments, spend=spend, receive={share: least})
 
 
 def _add_range(ask: Ask, pool: Pool, account: str, given: Sequence[int], ticks: tuple[int, int]) -> Call:
@@ -182,7 +183,7 @@ def _add_range(ask: Ask, pool: Pool, account: str, given: Sequence[int], ticks: 
             hint="at a price inside the range both assets are needed",
         )
     arguments = {"lower": lower, "upper": upper, "liquidity": liquidity}
-    return _call_of(pool, account, "mint", arguments, spend=_by_asset(pool, given))
+    return _call(pool, account, "mint", arguments, spend=_by_asset(pool, given))
 
 
 def remove_actions(
@@ -219,7 +220,9 @@ def _remove(
     taken = whole * part_bps // BPS
     # Rounded down twice, as the pool rounds once: without slippage the limit is met.
     least = {
-        asset: _less((many - holding.fees.get(asset, 0)) * taken // whole if whole else 0, slippage_bps)
+        asset: less_slippage(
+            (many - holding.fees.get(asset, 0)) * taken // whole if whole else 0, slippage_bps
+        )
         for asset, many in holding.units.items()
     }
     limits = {f"least_{index}": least[asset] for index, asset in enumerate(pool.assets)}
@@ -227,13 +230,13 @@ def _remove(
         share = ask(pool.name, "backing")[0].share
         wanted: dict[str, Any] = {"shares": taken}
         wanted |= limits if pool.kind == CONSTANT else {"least": list(least.values())}
-        return [_call_of(pool, account, "remove_liquidity", wanted, spend={share: taken}, receive=least)]
+        return [_call(pool, account, "remove_liquidity", wanted, spend={share: taken}, receive=least)]
     bounds = {"lower": holding.ticks[0], "upper": holding.ticks[1]}
     if taken == whole:
-        return [_call_of(pool, account, "close", bounds | limits, receive=least)]
+        return [_call(pool, account, "close", bounds | limits, receive=least)]
     return [
-        _call_of(pool, account, "burn", bounds | {"liquidity": taken}),
-        _call_of(pool, account, "collect", bounds, receive=least),
+        _call(pool, account, "burn", bounds | {"liquidity": taken}),
+        _call(pool, account, "collect", bounds, receive=least),
     ]
 
 
@@ -332,44 +335,11 @@ def _plain(price: Decimal, digits: int) -> str:
 # -------------------------------------------------------------------------------------------------- shared
 
 
-def _less(units: int, slippage_bps: int) -> int:
-    """Return what is left of `units` after the slippage, rounded down."""
-    return units * (BPS - slippage_bps) // BPS
-
-
 def _by_asset(pool: Pool, units: Sequence[int]) -> dict[str, int]:
     return dict(zip(pool.assets, units, strict=True))
 
 
-def _call_of(
-    pool: Pool,
-    account: str,
-    method: str,
-    arguments: Mapping[str, Any],
-    *,
-    spend: Mapping[str, int] = {},
-    receive: Mapping[str, int] = {},
-) -> Call:
-    """Return a call of a pool whose kind is known, so that arguments at their default are left out."""
-    shape = method_shape(contract_of(pool.kind), method)
-    return _call(account, pool.name, method, arguments, spend=spend, receive=receive, shape=shape)
-
-
 def _call(
-    account: str,
-    contract: str,
-    method: str,
-    arguments: Mapping[str, Any],
-    *,
-    spend: Mapping[str, int],
-    receive: Mapping[str, int],
-    shape: type[msgspec.Struct] | None = None,
+    pool: Pool, account: str, method: str, arguments: Mapping[str, Any], **limits: Mapping[str, int]
 ) -> Call:
-    return Call(
-        account=account,
-        contract=contract,
-        method=method,
-        arguments=encode_arguments(dict(arguments), shape),
-        spend=tuple((asset, str(units)) for asset, units in sorted(spend.items()) if units),
-        receive=tuple((asset, str(units)) for asset, units in sorted(receive.items()) if units),
-    )
+    return call_of(pool.name, pool.kind, method, arguments, account=account, **limits)

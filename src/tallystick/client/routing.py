@@ -6,27 +6,21 @@ one path (it tries them all, up to `hops_max`) and greedy for splits: the best p
 share no pool with those chosen, each next part of the amount to whichever path does most with it. Because a
 pool's price only worsens as it fills, that allocation is optimal up to the size of the last parts moved.
 
-Beside the numbers a quote says whom one trusts afterwards, by looking through the asset that is received:
-a claim's obligor, the contracts that hold for a share, who may freeze or claw back. Refused: a route server,
-whose answer one would have to believe.
+Whom one trusts afterwards is asked of the trust lens, for the asset that is received or for the very
+transaction (`questions.trust`). Refused: a route server, whose answer one would have to believe.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from tallystick.client.arguments import encode_arguments
+from tallystick.client.calls import BPS, Ask, call_of
 from tallystick.client.errors import ClientError
-from tallystick.ledger.records import Asset
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.transactions import Call
 
-Ask = Callable[..., Any]
-"""`ask(contract, view, **arguments)` returns what a view answers now. Raises its `Rejection`."""
-FindAsset = Callable[[str], Asset | None]
-
-BPS = 10_000
+KIND: Final = "route"
 PARTS = 16
 """A split hands out the amount in so many parts, then moves ever smaller ones between the paths."""
 PATHS_MAX = 8
@@ -42,17 +36,8 @@ class Hop(NamedTuple):
 Path = tuple[Hop, ...]
 
 
-class Trust(msgspec.Struct, frozen=True):
-    """Whom the holder of an asset trusts: who owes it, whose code holds it, and who has a power over it."""
-
-    obligors: tuple[str, ...]
-    contracts: tuple[str, ...]
-    powers: tuple[tuple[str, str, str], ...]
-    """(account, power, asset or contract)"""
-
-
 class RouteQuote(msgspec.Struct, frozen=True):
-    """A trade that the views promise now: its amounts, its paths with their parts, and what follows from it.
+    """A trade that the views promise now: its amounts, and its paths with their parts.
 
     The parts are of `units_in` when `exact_in`, else of `units_out`.
     """
@@ -63,7 +48,6 @@ class RouteQuote(msgspec.Struct, frozen=True):
     units_out: int
     exact_in: bool
     paths: tuple[tuple[int, Path], ...]
-    trust: Trust
 
     def limit(self, slippage_bps: int) -> int:
         """Return the least to receive, or the most to pay, if the price may slip by `slippage_bps`."""
@@ -121,7 +105,6 @@ def find_paths(
 
 def quote_exact_in(
     ask: Ask,
-    find_asset: FindAsset,
     pools: Mapping[str, tuple[str, ...]],
     *,
     asset_in: str,
@@ -138,13 +121,11 @@ def quote_exact_in(
     split, units_out = _best_split(paths, units_in, gain)
     if not split:
         raise NoRoute(asset_in, asset_out, units_in)
-    trust = look_through(ask, find_asset, asset_out)
-    return RouteQuote(asset_in, asset_out, units_in, units_out, exact_in=True, paths=split, trust=trust)
+    return RouteQuote(asset_in, asset_out, units_in, units_out, exact_in=True, paths=split)
 
 
 def quote_exact_out(
     ask: Ask,
-    find_asset: FindAsset,
     pools: Mapping[str, tuple[str, ...]],
     *,
     asset_in: str,
@@ -162,8 +143,7 @@ def quote_exact_out(
     split, gained = _best_split(paths, units_out, gain)
     if not split:
         raise NoRoute(asset_in, asset_out, units_out)
-    trust = look_through(ask, find_asset, asset_out)
-    return RouteQuote(asset_in, asset_out, -gained, units_out, exact_in=False, paths=split, trust=trust)
+    return RouteQuote(asset_in, asset_out, -gained, units_out, exact_in=False, paths=split)
 
 
 def route_call(quote: RouteQuote, *, account: str, route: str, slippage_bps: int) -> Call:
@@ -179,55 +159,15 @@ def route_call(quote: RouteQuote, *, account: str, route: str, slippage_bps: int
         "least_out" if quote.exact_in else "most_in": limit,
     }
     spend, receive = (quote.units_in, limit) if quote.exact_in else (limit, quote.units_out)
-    return Call(
+    return call_of(
+        route,
+        KIND,
+        "swap_exact_in" if quote.exact_in else "swap_exact_out",
+        arguments,
         account=account,
-        contract=route,
-        method="swap_exact_in" if quote.exact_in else "swap_exact_out",
-        arguments=encode_arguments(arguments),
-        spend=((quote.asset_in, str(spend)),),
-        receive=((quote.asset_out, str(receive)),),
+        spend={quote.asset_in: spend},
+        receive={quote.asset_out: receive},
     )
-
-
-def look_through(ask: Ask, find_asset: FindAsset, asset: str) -> Trust:
-    """Return whom a holder of the asset trusts, through shares and custody receipts to the end.
-
-    A share leans on what its contract says of itself: what backs it, who has which power there, and which
-    other contracts and price feeds it needs.
-    """
-    obligors: set[str] = set()
-    contracts: set[str] = set()
-    powers: set[tuple[str, str, str]] = set()
-    waiting, seen = [asset], {asset}
-    while waiting:
-        found = find_asset(waiting.pop())
-        if found is None:
-            continue
-        behind: list[str] = []
-        if found.kind == "claim":
-            obligors.add(found.obligor)
-            behind = [found.terms.owes] if found.terms is not None else []
-        elif found.kind == "share":
-            contracts.add(found.issuer)
-            behind = [held.asset for held in ask(found.issuer, "backing") if held.share == found.id]
-            leans_on = ask(found.issuer, "dependencies")
-            behind += leans_on.assets
-            contracts.update((*leans_on.contracts, *leans_on.oracles))
-            powers |= {(one.holder, one.power, found.issuer) for one in ask(found.issuer, "powers")}
-        if found.policy is not None:
-            powers |= {
-                (holder, power, found.id)
-                for holder, power in (
-                    (found.policy.lists_by, "admit or freeze"),
-                    (found.policy.rules_by, "change the rules"),
-                )
-                if holder
-            }
-        if found.claw_back_by:
-            powers.add((found.claw_back_by, "claw back", found.id))
-        waiting += [further for further in behind if further not in seen]
-        seen.update(behind)
-    return Trust(tuple(sorted(obligors)), tuple(sorted(contracts)), tuple(sorted(powers)))
 
 
 def _quote_forward(ask: Ask, asset_in: str, path: Path, units: int) -> int | None:

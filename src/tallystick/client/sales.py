@@ -9,8 +9,7 @@ hold: **a taker signs the price it saw, and what it costs**; one that falls mean
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
-from tallystick.client.routing import Ask
+from tallystick.client.calls import Ask, call_of
 from tallystick.ledger.transactions import Call
 
 KIND: Final = "dutch_liquidation"
@@ -61,19 +60,6 @@ def cancel_call(sales: Sales, *, account: str, sale: int) -> Call:
 
 
 def _call(
-    sales: Sales,
-    account: str,
-    method: str,
-    arguments: Mapping[str, Any],
-    *,
-    spend: Mapping[str, int] = {},
-    receive: Mapping[str, int] = {},
+    sales: Sales, account: str, method: str, arguments: Mapping[str, Any], **limits: Mapping[str, int]
 ) -> Call:
-    return Call(
-        account=account,
-        contract=sales.name,
-        method=method,
-        arguments=encode_arguments(dict(arguments), method_shape(contract_of(KIND), method)),
-        spend=tuple((asset, str(units)) for asset, units in sorted(spend.items()) if units),
-        receive=tuple((asset, str(units)) for asset, units in sorted(receive.items()) if units),
-    )
+    return call_of(sales.name, KIND, method, arguments, account=account, **limits)

@@ -8,7 +8,7 @@ to bring.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.client.calls import call_of
 from tallystick.ledger.transactions import Call
 
 KIND: Final = "stream"
@@ -84,19 +84,6 @@ def end_call(contract: str, method: str, *, account: str, stream: int) -> Call:
 
 
 def _call(
-    contract: str,
-    account: str,
-    method: str,
-    arguments: Mapping[str, Any],
-    *,
-    spend: Mapping[str, int] = {},
-    receive: Mapping[str, int] = {},
+    contract: str, account: str, method: str, arguments: Mapping[str, Any], **limits: Mapping[str, int]
 ) -> Call:
-    return Call(
-        account=account,
-        contract=contract,
-        method=method,
-        arguments=encode_arguments(dict(arguments), method_shape(contract_of(KIND), method)),
-        spend=tuple((asset, str(units)) for asset, units in spend.items() if units),
-        receive=tuple((asset, str(units)) for asset, units in receive.items() if units),
-    )
+    return call_of(contract, KIND, method, arguments, account=account, **limits)

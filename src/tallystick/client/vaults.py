@@ -10,8 +10,7 @@ hold: **a call built here carries its limits** in its arguments, `spend` and `re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from tallystick.client.arguments import contract_of, encode_arguments, method_shape
-from tallystick.client.routing import BPS, Ask
+from tallystick.client.calls import Ask, call_of, less_slippage, more_slippage
 from tallystick.ledger.transactions import Call
 
 KIND: Final = "vault"
@@ -41,7 +40,7 @@ def deposit_call(ask: Ask, vault: Vault, *, account: str, units: int, slippage_b
     """Return the call that deposits exactly `units`, for no fewer shares than now, less the slippage."""
     if vault.deposits_wait:
         return _call(vault, account, "request_deposit", {"units": units}, spend={vault.asset: units})
-    least = ask(vault.name, "quote_deposit", units=units) * (BPS - slippage_bps) // BPS
+    least = less_slippage(ask(vault.name, "quote_deposit", units=units), slippage_bps)
     arguments = {"units": units, "least_shares": least}
     return _call(
         vault, account, "deposit", arguments, spend={vault.asset: units}, receive={vault.share: least}
@@ -55,7 +54,7 @@ def withdraw_call(ask: Ask, vault: Vault, *, account: str, units: int | None, sl
     """
     if units is None:
         worth = ask(vault.name, "position", account=account)
-        shares, least = worth.shares, worth.units * (BPS - slippage_bps) // BPS
+        shares, least = worth.shares, less_slippage(worth.units, slippage_bps)
         spend = {vault.share: shares}
         if vault.redemptions_wait:
             return _call(vault, account, "request_redemption", {"shares": shares}, spend=spend)
@@ -64,7 +63,7 @@ def withdraw_call(ask: Ask, vault: Vault, *, account: str, units: int | None, sl
     cost = ask(vault.name, "quote_withdraw", units=units)
     if vault.redemptions_wait:
         return _call(vault, account, "request_redemption", {"shares": cost}, spend={vault.share: cost})
-    most = -(-cost * (BPS + slippage_bps) // BPS)
+    most = more_slippage(cost, slippage_bps)
     arguments = {"units": units, "most_shares": most}
     return _call(
         vault, account, "withdraw", arguments, spend={vault.share: most}, receive={vault.asset: units}
@@ -93,19 +92,6 @@ def claim_call(
 
 
 def _call(
-    vault: Vault,
-    account: str,
-    method: str,
-    arguments: dict[str, Any],
-    *,
-    spend: Mapping[str, int] = {},
-    receive: Mapping[str, int] = {},
+    vault: Vault, account: str, method: str, arguments: Mapping[str, Any], **limits: Mapping[str, int]
 ) -> Call:
-    return Call(
-        account=account,
-        contract=vault.name,
-        method=method,
-        arguments=encode_arguments(arguments, method_shape(contract_of(KIND), method)),
-        spend=tuple((asset, str(units)) for asset, units in sorted(spend.items()) if units),
-        receive=tuple((asset, str(units)) for asset, units in sorted(receive.items()) if units),
-    )
+    return call_of(vault.name, KIND, method, arguments, account=account, **limits)

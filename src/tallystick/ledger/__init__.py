@@ -6,8 +6,9 @@
     execution                    the postings: the one way in which a balance changes
     accounts, mandates, assets, policies, claims, holds, timers     the actions
     contract, runtime            what a mechanism is written against, and what runs it
-    apply, invariants            the one entrance, and what must hold behind it
-    genesis, fork                the beginning, and copies that are thrown away
+    pools, prices, rates, attestations     what contracts of several kinds share
+    apply, invariants, backing   the one entrance, and what must hold behind it
+    genesis, replay, fork        the beginning, the history again, and copies that are thrown away
 
 Nothing here reads a clock, a file, a random source or a float, and nothing depends on iteration order.
 """

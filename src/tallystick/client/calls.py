@@ -1,0 +1,57 @@
+"""Calls of contracts: how a view is asked, and one call with its limits, for every kind alike.
+
+The modules for pools, loans, vaults, streams, sales and oracles ask what a contract promises and build the
+call that takes no worse; what they have in common is here. The rule that must hold: **without slippage, a
+promise that is kept to the unit passes, and one unit worse does not.**
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.ledger.transactions import Call
+
+Ask = Callable[..., Any]
+"""`ask(contract, view, **arguments)` returns what a view answers now. Raises its `Rejection`."""
+
+BPS: Final = 10_000
+
+
+def less_slippage(units: int, slippage_bps: int) -> int:
+    """Return the least to receive where `units` are promised, rounded down."""
+    return units * (BPS - slippage_bps) // BPS
+
+
+def more_slippage(units: int, slippage_bps: int) -> int:
+    """Return the most to pay where `units` are quoted, rounded up."""
+    return -(-units * (BPS + slippage_bps) // BPS)
+
+
+def call_of(
+    contract: str,
+    kind: str,
+    method: str,
+    arguments: Mapping[str, Any],
+    *,
+    account: str,
+    spend: Mapping[str, int] = {},
+    receive: Mapping[str, int] = {},
+) -> Call:
+    """Return a call in the one spelling that the ledger accepts.
+
+    Optional arguments at their default are left out, and so are limits of zero. Without a `kind`, where any
+    contract that has the method will do, the arguments stand as they are given.
+    """
+    shape = method_shape(contract_of(kind), method) if kind else None
+    return Call(
+        account=account,
+        contract=contract,
+        method=method,
+        arguments=encode_arguments(dict(arguments), shape),
+        spend=_limits(spend),
+        receive=_limits(receive),
+    )
+
+
+def _limits(units: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    return tuple((asset, str(many)) for asset, many in sorted(units.items()) if many)
