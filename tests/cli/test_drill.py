@@ -72,6 +72,8 @@ def test_what_cannot_be_meant_is_refused(desk):
     desk.refused("drill all --curve", code="usage", exit_code=2)
     desk.refused("drill all --cash EUR", code="usage", exit_code=2)
     desk.refused("drill all --withdraw half", code="scenario_invalid", exit_code=2)
+    desk.refused("drill all --haircut 20%", code="usage", exit_code=2)
+    assert "nobody fails" in desk("drill bank-ag --haircut 20% --lender central --withdraw 10%")
 
 
 def test_everyone_leaves_a_contract(desk):
@@ -85,6 +87,12 @@ def test_everyone_leaves_a_contract(desk):
         "contract call pool mint --account bob --arg units_0=4000 --arg units_1=4000"
         " --spend eur@bank=40.00 --spend chip@alice=4000"
     )
+    assert "not asked for: 4000 minor units of eur@bank, of 1 holders: held by a contract" in desk(
+        "drill bank-ag"
+    )
+    desk.refused("drill pool --withdraw 50%", code="usage", exit_code=2)
+    desk.refused("drill pool --curve", code="usage", exit_code=2)
+    assert "1 of 1 leave" in desk("drill pool --days 2")
     told = desk("drill pool")
     assert "1 of 1 leave pool with all that they have inside" in told
     assert desk.json("drill pool")["leavers"][0]["got"] == [["chip@alice", "3000"], ["eur@bank", "3000"]]

@@ -153,6 +153,31 @@ def test_what_nothing_on_the_ledger_pays_fails_for_that_reason(street):
     assert named.failures[0].cause == "insolvent"
 
 
+def test_units_of_different_things_are_never_added(street):
+    """Grams of gold and cents of euro that nothing pays stand apart, and beside what is paid."""
+    street.claim("vault", "usd", "vault-co", Terms(owes="USD"))
+    street.claim("vault", "eur", "vault-co", Terms(owes=RESERVE))
+    street.do(
+        "vault",
+        issue("vault", (GOLD, "alice", 100), ("usd@vault", "alice", 7), ("eur@vault", "alice", 1_000)),
+    )
+    street.drain("alder", 500)
+    outcome = street.drill("vault-co")
+    assert [(one.cash, one.day, one.asked, one.paid) for one in outcome.survival] == [
+        ("GOLD-GRAM", 0, 100, 0),
+        ("USD", 0, 7, 0),
+        (RESERVE, 0, 1_000, 500),
+    ]
+    assert outcome.losses == (
+        ("alice", "vault-co", "GOLD-GRAM", 100),
+        ("alice", "vault-co", "USD", 7),
+        ("alice", "vault-co", RESERVE, 500),
+    )
+    assert outcome.paid_ppm("vault-co") == 0
+    street.do("alice", transfer("alice", (GOLD, "vault", 100), ("usd@vault", "vault", 7)))
+    assert street.drill("vault-co").paid_ppm("vault-co") == 500_000
+
+
 def test_a_frozen_holder_is_not_paid_and_spoils_it_for_nobody(street):
     policy = PolicySpec(kind="controlled", lists_by="birch")
     street.claim("birch", "usd", "birch-bank", Terms(owes=RESERVE), policy=policy)
@@ -280,6 +305,19 @@ def test_a_lender_of_last_resort_lends_against_collateral_less_its_haircut_or_no
         shocks=(Shock(0, "bond@birch", -500_000),),
     )
     assert street.drill(shocked).loans[0].units == 5_000
+
+
+def test_what_was_borrowed_against_collateral_is_not_what_is_left(street):
+    """12,500 of bonds stand for a loan of 10,000: what is left is 2,500, and no 4,000 can be paid from it."""
+    street.claim("birch", "bond", "birch-bank", Terms(owes=RESERVE, notice_seconds=90 * DAY))
+    street.do("birch", issue("birch", ("bond@birch", "alder", 12_500)))
+    street.deposit("alder", "bob", 42_499)
+    lent = everybody_withdraws("alder-bank", lender_of_last_resort=Lender("cb", 200_000))
+    failure = street.drill(lent).failures[0]
+    assert (failure.due - failure.paid, failure.left, failure.cause) == (2_499, 2_500, "illiquid")
+    street.deposit("alder", "bob", 1)
+    failure = street.drill(lent).failures[0]
+    assert (failure.due - failure.paid, failure.left, failure.cause) == (2_500, 2_500, "insolvent")
 
 
 def test_scripted_calls_are_made_on_their_day_and_their_outcome_is_told(street):

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from tallystick.institutions.prices import Prices
+from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
 from tallystick.stress.diamond import late_share, payable_share, run_threshold
 from tallystick.stress.liquidity import (
@@ -19,9 +20,9 @@ from tallystick.stress.liquidity import (
     unit_of,
 )
 from tests.institutions.city import GOLD
-from tests.ledger.world import DAY, issue
+from tests.ledger.world import DAY, SECOND, issue
 from tests.shared_data import shared_json
-from tests.stress.street import RESERVE, Street
+from tests.stress.street import ALDER, RESERVE, Street
 
 
 def example(**change):
@@ -110,6 +111,20 @@ def test_short_run_and_long_run_are_apart(street):
     # 90 % of 20,000, the note of a year whole, equity 33,900; 15 % of the bond, nothing for cash.
     assert found.long_run == LongRun(18_000 + 100 + 33_900, 600, 86_666_666)
     assert document(found)["long_run"]["required"] == "600"
+
+
+def test_what_was_asked_for_leaves_whole_on_its_day_and_funds_nothing(street):
+    street.do("alice", tx.Redeem(account="alice", asset=ALDER, units="7000"))
+    found = liquidity_of(street.books, "alder-bank", Prices("EUR"))
+    # 7,000 whole and a tenth of 13,000; the bond's 4,000 come in.
+    assert found.short_run == ShortRun(50_000, 8_300, 4_000, 4_300, 11_627_906)
+    # 90 % of 13,000, the note of a year whole, equity 33,900.
+    assert found.long_run == LongRun(11_700 + 100 + 33_900, 600, 76_166_666)
+    street.do("alder", tx.Redeem(account="alder", asset="bond@birch", units="4000"))
+    assert rungs(liquidity_of(street.books, "birch-bank", Prices("EUR")))["to 30 days"][0] == 4_000
+    street.time += 15 * DAY * SECOND
+    street.do("cb", issue("cb", (RESERVE, "birch", 1)))
+    assert rungs(liquidity_of(street.books, "birch-bank", Prices("EUR")))["to 7 days"][0] == 4_000
 
 
 def test_whoever_knows_better_may_say_what_things_and_holders_are(street):

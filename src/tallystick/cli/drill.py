@@ -99,17 +99,9 @@ def command(
         raise CommandError(
             "name an institution, a contract or `all`, or a --scenario", hint="tallystick drill all"
         )
+    plain = (withdraw, per_day, runners, cash, shock, lender) == ("100%", "", (), (), (), None)
     if session.url is not None:
-        plain = (withdraw, per_day, runners, days, cash, shock, lender) == (
-            "100%",
-            "",
-            (),
-            None,
-            (),
-            (),
-            None,
-        )
-        if subject is None or not plain or help_needed or curve or picture is not None:
+        if subject is None or not plain or days is not None or help_needed or curve or picture is not None:
             raise CommandError(
                 "a node drills a full run of one subject",
                 hint="ask about more on the ledger file, without --url",
@@ -118,7 +110,16 @@ def command(
         return
     with session.reading() as ledger:
         try:
+            if haircut != "0%" and lender is None:
+                raise CommandError(
+                    "--haircut is what a --lender takes off collateral", hint="name a --lender"
+                )
             if subject is not None and _is_contract(ledger, subject):
+                if not plain or help_needed or curve or picture is not None:
+                    raise CommandError(
+                        "of a contract everyone leaves, with all: only --days is for that",
+                        hint=f"tallystick drill {subject}",
+                    )
                 _leave(session, ledger, subject, days=days or 30)
                 return
             scenario = (
@@ -288,14 +289,14 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
     from tallystick.stress.outcome import told
 
     decimals = ledger.decimals(
-        {one.cash for one in outcome.survival if one.cash}
+        {one.cash for one in outcome.survival if "@" in one.cash}
         | {one.cash for one in outcome.failures if one.cash}
     )
     lines = told(outcome, decimals=list(decimals.items())) or ["nobody fails"]
     rows = [
         [
             one["institution"],
-            one["cash"] or "(nothing here)",
+            one["cash"] if "@" in one["cash"] else f"nothing here ({one['cash']})",
             format_amount(one["due"], decimals=decimals.get(one["cash"], 0)),
             percent(one["paid_ppm"]),
             "to the end" if one["first_failing_day"] is None else f"until day {one['first_failing_day']}",
@@ -313,6 +314,7 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         lines += ["", *align([["not paid to", "by", "units", "in"], *table])]
         if len(outcome.losses) > len(losses):
             lines.append(f"and {len(outcome.losses) - len(losses)} more")
+    lines += _left_out_lines(outcome)
     for one in document.get("help", ()):
         what = "no help in cash"
         if one["units"] is not None:
@@ -325,6 +327,20 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         f"result {document['result_hash']}",
     ]
     return lines
+
+
+def _left_out_lines(outcome: Outcome) -> list[str]:
+    """Return what nobody could ask for, by claim: a drill that asks for nothing finds no failure."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for _, claim, units, why in outcome.left_out:
+        found.setdefault((claim, why), []).append(units)
+    lines = [
+        f"not asked for: {sum(units)} minor units of {claim}, of {len(units)} holders: {why}"
+        for (claim, why), units in sorted(found.items())
+    ]
+    if lines and not outcome.claims:
+        lines.append("so nothing was asked for, and this drill says nothing of who would fail")
+    return ["", *lines] if lines else []
 
 
 def _liquidity_lines(found: dict[str, Any] | None) -> list[str]:

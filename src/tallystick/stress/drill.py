@@ -248,8 +248,10 @@ class Drill:
 
     def _note_failures(self, day: int, unpaid: list[tuple[str, str, int, int]]) -> None:
         failing = [row for row in unpaid if row[3]]
-        for name, cash, _, _ in failing:
-            self._first_failing.setdefault((name, cash), day)
+        short = {(name, cash) for name, cash, _, _ in failing}
+        for ask in self.tills.asks:
+            if ask.units and ask.due <= self.ground.now and (ask.obligor, ask.cash) in short:
+                self._first_failing.setdefault((ask.obligor, ask.unit), day)
         new = sorted(
             (row for row in failing if row[0] not in self.failures),
             key=lambda row: (self._short_since.get(row[0], (day, ROUNDS_MAX)), row[0], row[1]),
@@ -263,7 +265,11 @@ class Drill:
         for name, cash, due, left in new:
             if name not in self.failures:
                 owed = owed_to.get(name, [])
-                self.failures[name] = self._failure(name, day, cash, due=due, unpaid=left, owed_and_due=owed)
+                # What nothing pays may be of several units, which do not add up: `losses` says it by unit.
+                due_told, unpaid_told = (due, left) if cash else (0, 0)
+                self.failures[name] = self._failure(
+                    name, day, cash, due=due_told, unpaid=unpaid_told, owed_and_due=owed
+                )
 
     def _failure(
         self, name: str, day: int, cash: str, *, due: int, unpaid: int, owed_and_due: list[Ask]
@@ -281,7 +287,10 @@ class Drill:
         return Failure(name, day, order, cash, due, due - unpaid, cause, because_of, left, unpriced)
 
     def _left(self, name: str, cash: str, bad: list[Ask]) -> tuple[int, tuple[str, ...]]:
-        """Return what an institution still has, priced in cash, and what of it has no price."""
+        """Return what an institution still has, priced in cash, and what of it has no price.
+
+        What it owes to the lender of last resort is taken off: its collateral is still there, and pledged.
+        """
         if not cash:
             return 0, ()
         lost: dict[tuple[str, str], int] = {}
@@ -302,7 +311,8 @@ class Drill:
                 unpriced.append(asset)
             else:
                 total += worth
-        return total, tuple(unpriced)
+        owed = sum(loan.units for loan in self.raiser.loans if (loan.institution, loan.cash) == (name, cash))
+        return max(0, total - owed), tuple(unpriced)
 
     def _next_day(self, day: int) -> int | None:
         """Return the next day on which something can happen, or None."""
@@ -349,7 +359,7 @@ class Drill:
         paid: dict[tuple[str, str], int] = {}
         now = self.ground.now
         for ask in self.tills.asks:
-            key = (ask.obligor, ask.cash)
+            key = (ask.obligor, ask.unit)
             paid[key] = paid.get(key, 0) + ask.got
             overdue = ask.cash_for(ask.units) if ask.due <= now else 0
             asked[key] = asked.get(key, 0) + ask.got + overdue
@@ -370,6 +380,7 @@ def _claimed(asks: list[Ask], *, now: int) -> Claimed:
         holder=first.holder,
         obligor=first.obligor,
         cash=first.cash,
+        unit=first.unit,
         asked=sum(ask.asked for ask in asks),
         paid=sum(ask.paid for ask in asks),
         got=sum(ask.got for ask in asks),
@@ -386,6 +397,6 @@ def _losses(claims: tuple[Claimed, ...], books: Books) -> tuple[tuple[str, str, 
     found: dict[tuple[str, str, str], int] = {}
     for one in claims:
         if one.unpaid_cash:
-            key = (books.institution_of(one.holder) or one.holder, one.obligor, one.cash)
+            key = (books.institution_of(one.holder) or one.holder, one.obligor, one.unit)
             found[key] = found.get(key, 0) + one.unpaid_cash
     return tuple(sorted((*key, units) for key, units in found.items()))

@@ -57,7 +57,8 @@ class Classes:
 class Item:
     """Something an institution has or owes: its value, who it is with, and in how many days it pays.
 
-    `days` is 0 on demand and None without a date. `encumbered` things cannot be used.
+    `days` is 0 on demand and None without a date. `encumbered` things cannot be used. What `is_called` was
+    asked for already, or is due: it leaves whole, and funds nothing.
     """
 
     asset: str
@@ -69,6 +70,7 @@ class Item:
     funding: Funding
     is_cash: bool = False
     encumbered: bool = False
+    is_called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,31 @@ def items_of(books: Books, institution: str, prices: Prices, classes: Classes) -
         if isinstance(par, Missing) or terms is None:
             unpriced.add(claim)
             continue
+        asked: dict[str, list[tuple[int, int]]] = {}
+        for _, lot in books.lots_in(claim):
+            asked.setdefault(lot.holder, []).append((lot.units, _days(lot.due, now)))
         for holder, units in books.holders(claim).items():
-            if holder not in own:
-                days = _days(pays_at(terms, now=now), now)
-                kind = _funding(books, books.institution_of(holder) or holder, classes)
-                items.append(
-                    Item(claim, holder, par.value_up(units), days, owed=True, level="none", funding=kind)
+            if holder in own:
+                continue
+            kind = _funding(books, books.institution_of(holder) or holder, classes)
+            called = asked.get(holder, [])
+            rest = units - sum(part for part, _ in called)
+            parts = [(part, days, True) for part, days in called]
+            if rest:
+                parts.append((rest, _days(pays_at(terms, now=now), now), False))
+            items += [
+                Item(
+                    claim,
+                    holder,
+                    par.value_up(part),
+                    days,
+                    owed=True,
+                    level="none",
+                    funding=kind,
+                    is_called=is_called,
                 )
+                for part, days, is_called in parts
+            ]
     return items, unpriced
 
 
@@ -197,7 +217,8 @@ def short_run(items: Sequence[Item]) -> ShortRun:
     for item in items:
         if item.owed:
             if item.days is not None and item.days <= 30:
-                outflows += mul_div_up(item.value, basel.RUN_OFF_PPM[item.funding], PPM)
+                run_off = PPM if item.is_called else basel.RUN_OFF_PPM[item.funding]
+                outflows += mul_div_up(item.value, run_off, PPM)
         elif item.encumbered:
             continue
         elif item.level != "none":
@@ -235,6 +256,8 @@ def long_run(items: Sequence[Item]) -> LongRun:
 
 
 def _available_ppm(item: Item) -> int:
+    if item.is_called:
+        return 0
     if item.days is None or item.days >= 365:
         return basel.AVAILABLE_OVER_YEAR_PPM
     if item.funding == "financial" and item.days >= 182:

@@ -23,7 +23,7 @@ class Failure:
     """An institution that could not pay what was due.
 
     `order` counts failures from 1, in the order in which institutions ran short. `due` and `paid` are of its
-    first day, in `cash`. `cause` is one of
+    first day, in `cash`; of what nothing pays they are 0. `cause` is one of
 
         no_cash     nothing on this ledger pays what it owes
         contagion   what it was owed and called that day, and was not paid, would have been enough
@@ -31,7 +31,8 @@ class Failure:
         insolvent   it is not
 
     `because_of` are the institutions that owed it and did not pay. `left` is what it still has, priced in
-    units of cash; `unpriced` what of that has no price and counts as nothing.
+    units of cash, less what the lender of last resort lent it; `unpriced` what of that has no price and
+    counts as nothing.
     """
 
     institution: str
@@ -58,6 +59,7 @@ class Claimed:
     holder: str
     obligor: str
     cash: str
+    unit: str
     asked: int
     paid: int
     got: int
@@ -75,7 +77,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """On which day an institution first could not pay in one cash asset; None: it could until the end."""
+    """On which day an institution first could not pay in one cash asset; None: it could until the end.
+
+    Where nothing on the ledger pays, `cash` is the unit of account that is owed.
+    """
 
     institution: str
     cash: str
@@ -86,7 +91,10 @@ class Survival:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a drill. `losses` is (creditor, debtor, cash, units): what was due and not paid."""
+    """What came of a drill. `losses` is (creditor, debtor, cash, units): what was due and not paid.
+
+    Where nothing on the ledger pays, `cash` is the unit of account that is owed, and `units` its minor units.
+    """
 
     state_root: str
     scenario_hash: str
@@ -110,10 +118,9 @@ class Outcome:
         return next((one for one in self.failures if one.institution == institution), None)
 
     def paid_ppm(self, institution: str) -> int:
-        """Return the share that was paid of all that fell due of an institution, in cash."""
-        rows = [one for one in self.survival if one.institution == institution]
-        asked, paid = sum(one.asked for one in rows), sum(one.paid for one in rows)
-        return paid * PPM // asked if asked else PPM
+        """Return the share that was paid of what fell due of an institution: the lowest of its currencies."""
+        rows = [one for one in self.survival if one.institution == institution and one.asked]
+        return min((one.paid * PPM // one.asked for one in rows), default=PPM)
 
     @property
     def hash(self) -> str:
@@ -190,7 +197,7 @@ def _claimed(one: Claimed) -> dict[str, Any]:
         "paid": str(one.paid),
         "paid_ppm": one.paid_ppm,
         "got": str(one.got),
-        "cash": one.cash,
+        "cash": one.unit,
         "unpaid": str(one.unpaid),
         "waits": str(one.waits),
         "payments": [[day, str(units)] for day, units in one.payments],

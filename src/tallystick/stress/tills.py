@@ -34,6 +34,8 @@ CashOf = Callable[[str, str], str]
 class Ask:
     """One holder's wish for `asked` units of a claim; `units` are still unpaid, `due` is microseconds UTC.
 
+    `unit` is what it is paid in: the asset `cash`, or, where nothing pays it, the unit of account owed.
+
     `got` is what was paid for them in `cash`. `lot` is the open redemption's name. `payments` are (day,
     units). `refused` is the code with which the ledger refused to let it be paid on `blocked`, a day.
     """
@@ -50,6 +52,7 @@ class Ask:
     units: int = 0
     paid: int = 0
     got: int = 0
+    unit: str = ""
     lot: str = ""
     payments: list[tuple[int, int]] = field(default_factory=list)
     refused: str = ""
@@ -133,6 +136,7 @@ class Tills:
             due,
             asked=units,
             units=units,
+            unit=cash or terms.owes,
         )
         self._add(ask)
         if due > now:
@@ -160,6 +164,7 @@ class Tills:
                 lot.due,
                 asked=lot.units,
                 units=lot.units,
+                unit=cash or record.terms.owes,
                 lot=name,
             )
         )
