@@ -114,7 +114,9 @@ def test_income_and_cash_flow_say_why(desk):
     ]
     desk.refused(f"institution income bank-ag --from {before} --csv --json", code="usage", exit_code=2)
     assert "operating" in desk(f"institution cash-flow bank-ag --from {before}")
-    desk.refused(f"institution income bank-ag --from {before + 1} --to {before}", code="not_yet", exit_code=2)
+    desk.refused(
+        f"institution income bank-ag --from {before + 1} --to {before}", code="interval_reversed", exit_code=2
+    )
 
 
 def test_coverage_shows_the_lowest_and_where_it_crossed(desk):
@@ -131,6 +133,18 @@ def test_coverage_shows_the_lowest_and_where_it_crossed(desk):
     assert "53.3333%" in told
     assert "is back at 1" in told
     desk.refused("institution coverage bank-ag --thing USD", code="unknown_asset")
+    end = seen["upto"]
+    assert desk.json(f"institution coverage bank-ag --from {end} --to {end}")["things"][0]["minimum"]
+    desk.refused(
+        f"institution coverage bank-ag --from {end} --to {end - 1}", code="interval_reversed", exit_code=2
+    )
+    desk.refused(f"institution coverage bank-ag --from {end + 1}", code="not_yet", exit_code=2)
+
+
+def test_a_contract_that_is_asked_for_prices_and_does_not_exist_is_refused(desk):
+    refused = desk.refused("institution sheet bank-ag --price-from nowhere", code="unknown_contract")
+    assert refused["facts"] == {"contract": "nowhere"}
+    desk.refused("trust alice --price-from nowhere", code="unknown_contract")
 
 
 def test_a_licence_names_the_posting_that_needs_it(desk):

@@ -9,7 +9,7 @@ from tallystick.ledger.records import PolicySpec, Terms
 from tallystick.ledger.rejections import Code, Rejection
 from tests.institutions.basket import Basket, Market
 from tests.institutions.city import ALDER, BIRCH, GOLD, NOTE, PERK, RESERVE, Till
-from tests.ledger.world import call, create, hold, issue
+from tests.ledger.world import call, create, deploy, hold, issue
 
 MINUTE = 60_000_000
 
@@ -66,6 +66,19 @@ def test_a_token_is_computation_and_has_no_value_unless_somebody_prices_it(city)
     unpriced = trust_of_account(city.books, "bob")
     assert unpriced.value == 10_000
     assert unpriced.unpriced == (Missing(PERK, "EUR", f"{PERK} is a token: nobody owes anything on it"),)
+
+
+def test_a_named_pool_prices_what_has_no_par_in_the_unit_that_is_usual_anyway(city):
+    city.do("alder", issue("alder", (PERK, "alice", 1_000)))
+    assert [one.asset for one in trust_of_account(city.books, "alice").unpriced] == [PERK]
+    city.do("alice", deploy("alice", "pool", "constant_product_pool", asset_0=ALDER, asset_1=PERK))
+    spend = [(ALDER, 10_000), (PERK, 500)]
+    city.do("alice", call("alice", "pool", "mint", units_0=10_000, units_1=500, spend=spend))
+    before = trust_of_account(city.books, "alice")
+    seen = trust_of_account(city.books, "alice", price_from=["pool"])
+    # 500 perks left and those behind the shares, at 20 a piece.
+    perks = sum(part.units for part in seen.parts if part.asset == PERK)
+    assert (seen.unit, seen.unpriced, seen.value - before.value) == ("EUR", (), 20 * perks)
 
 
 def test_an_account_with_nothing_is_labelled_so_and_an_unknown_one_is_refused(city):

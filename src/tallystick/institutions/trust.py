@@ -20,7 +20,7 @@ rounding left inside contracts and what stopped; a share is of that sum. Refused
 adds a freeze to a default hides both.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -121,11 +121,17 @@ class Trust:
 
 
 def trust_of_account(
-    books: Books, account: str, *, prices: Prices | None = None, coverage: CoverageOf | None = None
+    books: Books,
+    account: str,
+    *,
+    prices: Prices | None = None,
+    price_from: Sequence[str] = (),
+    coverage: CoverageOf | None = None,
 ) -> Trust:
     """Return what the account's holdings rely on. Rejections: `unknown_account`.
 
-    Without `prices` everything is at par in the unit of account that most of the claims are owed in.
+    Without `prices` everything is at par, and by the contracts in `price_from`, in the unit of account that
+    most of the claims are owed in.
     """
     record: Account | None = books.state.get(("account", account))
     if record is None:
@@ -146,7 +152,9 @@ def trust_of_account(
             found = [replace(part, label="credit", obligor=debtor, due_in=True) for part in found]
         parts += found
     own = books.institution_of(account)
-    lens = _Lens(books, parts, own=own, prices=prices, coverage=coverage, unanswered=unanswered)
+    lens = _Lens(
+        books, parts, own=own, prices=prices, price_from=price_from, coverage=coverage, unanswered=unanswered
+    )
     return lens.trust(account, "account", owes=owed)
 
 
@@ -156,6 +164,7 @@ def trust_of_asset(
     *,
     units: int | None = None,
     prices: Prices | None = None,
+    price_from: Sequence[str] = (),
     coverage: CoverageOf | None = None,
 ) -> Trust:
     """Return what a holder of the asset relies on: of `units`, or of all that is outstanding.
@@ -164,7 +173,9 @@ def trust_of_asset(
     """
     record = books.asset(asset)
     amount = units or books.outstanding(asset) or 10**record.decimals
-    lens = _Lens(books, _parts(books, asset, amount, ()), prices=prices, coverage=coverage)
+    lens = _Lens(
+        books, _parts(books, asset, amount, ()), prices=prices, price_from=price_from, coverage=coverage
+    )
     return lens.trust(asset, "asset")
 
 
@@ -245,6 +256,7 @@ class _Lens:
         *,
         own: str = "",
         prices: Prices | None,
+        price_from: Sequence[str],
         coverage: CoverageOf | None,
         unanswered: Iterable[Unanswered] = (),
     ) -> None:
@@ -260,7 +272,7 @@ class _Lens:
         for part in self.parts:
             _add(self.totals, part)
         unit = usual_unit(books, self.parts)
-        self.prices = prices or (Prices(unit) if unit else None)
+        self.prices = prices or (Prices(unit, contracts=price_from) if unit else None)
         self.priced: dict[str, Price] = {}
         self.unpriced: list[Missing] = []
         self._price()

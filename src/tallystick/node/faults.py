@@ -15,6 +15,7 @@ half-done is visible after one.
       NotYet            the log does not reach that far: an answer, with how far it does
         NotSigned       the entry is there, and no checkpoint covers it yet: ask again in a second
       BeforeGenesis     the log begins later
+      IntervalReversed  what was asked about ends before it starts
       Stopped           an invariant broke: the ledger refuses to go on
       WouldLose         a restore would drop entries that were acknowledged
 """
@@ -100,6 +101,15 @@ class NotSigned(NotYet):
 
 class CatchingUp(NodeFault):
     """The node has not read enough of its log yet to say. Ask again later."""
+
+
+class IntervalReversed(NodeFault):
+    """An interval ends before it starts."""
+
+    def __init__(self, *, start: int, end: int) -> None:
+        super().__init__(f"the interval from entry {start} to entry {end} ends before it starts")
+        self.start = start
+        self.end = end
 
 
 class PriceBookRefused(NodeFault):

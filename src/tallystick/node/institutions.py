@@ -31,7 +31,7 @@ from tallystick.institutions.statements import cash_flow, income
 from tallystick.institutions.views import Views
 from tallystick.institutions.watch import is_currency
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.node.faults import NotYet, PriceBookRefused
+from tallystick.node.faults import IntervalReversed, NotYet, PriceBookRefused
 from tallystick.node.journal import Journal
 from tallystick.node.past import Moments
 
@@ -100,7 +100,12 @@ def default_unit(books: Books, institution: str) -> str:
 def make_prices(
     books: Books, institution: str, *, unit: str, price_from: Sequence[str], book: Document | None
 ) -> Prices:
-    """Return the prices that somebody asked for. Raises `PriceBookRefused`."""
+    """Return the prices that somebody asked for.
+
+    Rejections: `unknown_contract` for a name in `price_from` that is none. Raises `PriceBookRefused`.
+    """
+    for contract in price_from:
+        books.instance(contract)
     try:
         given = None if book is None else price_book(book)
         chosen = unit or (given.unit if given is not None else default_unit(books, institution))
@@ -255,14 +260,14 @@ def period_at(
 ) -> Document:
     """Return income and cash flow from right after entry `start` to right after `end` (None: the last).
 
-    Rejections: `unknown_institution` (at either). Raises `NotYet` (also for an end before the start),
+    Rejections: `unknown_institution` (at either). Raises `NotYet`, `IntervalReversed`,
     `PriceBookRefused`.
     """
     end = moments.size - 1 if end is None else end
     moments.check(start)
     moments.check(end)
     if start > end:
-        raise NotYet("entry", asked=start, reached=end)
+        raise IntervalReversed(start=start, end=end)
     closing = moments.books_at(end)
     prices = make_prices(closing, institution, unit=unit, price_from=price_from, book=book)
     after = sheet(closing, institution, prices)
@@ -317,14 +322,20 @@ class PastAnswer(msgspec.Struct, frozen=True):
     code: StrEnum | None = None
     facts: dict[str, Any] = {}
     not_yet: tuple[int, int] | None = None
+    reversed_: tuple[int, int] | None = None
     invalid: str = ""
 
     def read(self) -> Document:
-        """Return the document. Rejections: the question's. Raises `NotYet`, `PriceBookRefused`."""
+        """Return the document. Rejections: the question's.
+
+        Raises `NotYet`, `IntervalReversed`, `PriceBookRefused`.
+        """
         if self.code is not None:
             raise Rejection(self.code, **self.facts)
         if self.not_yet is not None:
             raise NotYet("entry", asked=self.not_yet[0], reached=self.not_yet[1])
+        if self.reversed_ is not None:
+            raise IntervalReversed(start=self.reversed_[0], end=self.reversed_[1])
         if self.document is None:
             raise PriceBookRefused(self.invalid)
         return self.document
@@ -340,6 +351,8 @@ def answer_past(path: str, what: str, institution: str, asked: Document) -> Past
         return PastAnswer(code=refused.code, facts=refused.facts)
     except NotYet as beyond:
         return PastAnswer(not_yet=(beyond.asked, beyond.reached))
+    except IntervalReversed as interval:
+        return PastAnswer(reversed_=(interval.start, interval.end))
     except PriceBookRefused as error:
         return PastAnswer(invalid=str(error))
     finally:
@@ -354,7 +367,8 @@ def coverage_document(
 ) -> Document:
     """Return what an institution has of each thing that it owes, now and at its lowest from `start` to `end`.
 
-    Rejections: `unknown_institution`, `unknown_asset` (it never owed `thing`).
+    Rejections: `unknown_institution`, `unknown_asset` (it never owed `thing`). Raises `NotYet` for a start
+    beyond the log, `IntervalReversed`.
     """
     coverage = views.coverage
     things = coverage.things(institution)
@@ -362,6 +376,10 @@ def coverage_document(
         raise Rejection(Code.UNKNOWN_ASSET, asset=thing[:80])
     last = views.upto - 1
     first, final = start or 0, last if end is None else min(end, last)
+    if first > last:
+        raise NotYet("entry", asked=first, reached=last)
+    if first > final:
+        raise IntervalReversed(start=first, end=final)
     chosen = [thing] if thing else things
     return {
         "institution": institution,

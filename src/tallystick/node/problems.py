@@ -19,6 +19,7 @@ from tallystick.log.note import NoteError
 from tallystick.node.faults import (
     BeforeGenesis,
     CatchingUp,
+    IntervalReversed,
     NodeFault,
     NotDurable,
     NotFound,
@@ -43,6 +44,7 @@ _FAULT_STATUS: Final[tuple[tuple[type[NodeFault], int], ...]] = (
     (NotSigned, 503),
     (NotYet, 404),
     (BeforeGenesis, 404),
+    (IntervalReversed, 400),
     (PriceBookRefused, 400),
     (CatchingUp, 503),
     (Overloaded, 503),

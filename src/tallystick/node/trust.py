@@ -41,13 +41,15 @@ def subject_document(
     """Return what the lens shows of an account, or of an asset, which has an `@` in its name.
 
     Values are in `unit`, by par and by the pools in `price_from`. Rejections: `unknown_account`,
-    `unknown_asset`.
+    `unknown_asset`, `unknown_contract`.
     """
+    for contract in price_from:
+        books.instance(contract)
     prices = Prices(unit, contracts=price_from) if unit else None
     trust = (
-        trust_of_asset(books, subject, prices=prices, coverage=coverage)
+        trust_of_asset(books, subject, prices=prices, price_from=price_from, coverage=coverage)
         if is_asset(subject)
-        else trust_of_account(books, subject, prices=prices, coverage=coverage)
+        else trust_of_account(books, subject, prices=prices, price_from=price_from, coverage=coverage)
     )
     return trust_document(trust)
 
