@@ -5,7 +5,6 @@ timed afterwards is the node as it would run anywhere.
 """
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,8 +131,3 @@ def signed_triples(envelopes: Sequence[bytes]) -> list[Triple]:
         message = pae(PAYLOAD_TYPE, envelope.payload)
         triples += [(one.keyid, message, one.sig) for one in envelope.signatures]
     return triples
-
-
-def elapsed_since(began: float) -> float:
-    """Return seconds since a `time.perf_counter()`."""
-    return time.perf_counter() - began

@@ -118,18 +118,6 @@ class World:
             envelopes.append(self.envelope(sender, (leg,)))
         return envelopes
 
-    def bulk_transfers(self, count: int, *, legs: int, accounts: int, seed: int) -> list[bytes]:
-        """Return transfers of many legs each, from one account to random others."""
-        draw = random.Random(seed)
-        envelopes = []
-        for number in range(count):
-            paid = tuple(
-                (ASSET, account_name(draw.randrange(count, accounts)), str(draw.randint(1, 100)))
-                for _ in range(legs)
-            )
-            envelopes.append(self.envelope(number, paid))
-        return envelopes
-
     def begin(self, *, kinds: Kinds = KINDS, index: int = 1) -> tuple[Overlay, BatchContext]:
         """Open the next batch on the state."""
         clock = cast(Clock, self.store.get(("clock",)))

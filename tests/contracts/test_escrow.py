@@ -222,10 +222,6 @@ def _fund(market: Market) -> Any:
     return market.pay_in()
 
 
-def _late(market: Market) -> Any:
-    market.time += 7 * DAY * SECOND
-
-
 def _nothing(market: Market) -> Any:
     return None
 

@@ -191,7 +191,6 @@ class _Verification:
         self._state_root: bytes | None = None
         self._counts = dict.fromkeys(EntryKind, 0)
         self._last_kind = EntryKind.GENESIS
-        self._tiles_compared = 0
         self._checker = SignatureChecker(processes=processes) if check_signatures else None
 
     def close(self) -> None:

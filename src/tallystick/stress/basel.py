@@ -17,10 +17,6 @@ HAIRCUT_PPM: Final[Mapping[Level, int]] = {
     "level_2b": 500_000,  # LCR 54
     "none": 1_000_000,
 }
-LEVEL_2_CAP_PPM: Final = 400_000
-"""Level 2 is at most this part of the stock after haircuts (LCR 51)."""
-LEVEL_2B_CAP_PPM: Final = 150_000
-"""Level 2B is at most this part of the stock after haircuts (LCR 51, 54)."""
 
 RUN_OFF_PPM: Final[Mapping[Funding, int]] = {
     "stable_retail": 50_000,  # LCR 75
