@@ -117,3 +117,35 @@ def test_history_goes_on_where_the_last_page_ended(tmp_path):
     assert [row["change"] for row in first + rest] == ["+100.00", "-1.00", "-2.00", "-3.00"]
     assert [row["balance"] for row in desk.jsonl("history bob --asset eur@bank")] == ["1.00", "3.00", "6.00"]
     desk.refused("history alice --after soon", code="usage", exit_code=2)
+
+
+def test_history_shows_the_newest_first_and_pages_backwards(tmp_path):
+    desk = Desk(tmp_path).start("alice", "bob")
+    desk("asset issue eur@bank alice 100.00")
+    for amount in ("1", "2", "3"):
+        desk(f"pay alice bob {amount} eur@bank")
+    first = desk.jsonl("history alice --newest --limit 2")
+    rest = desk.jsonl(f"history alice --newest --after {first[-1]['place']}")
+    assert [row["change"] for row in first + rest] == ["-3.00", "-2.00", "-1.00", "+100.00"]
+    assert desk.jsonl(f"history alice --newest --after {first[-1]['entry']}") == rest
+
+
+def test_history_between_two_times_includes_both_ends(tmp_path):
+    desk = Desk(tmp_path).start("alice", "bob")
+    desk("asset issue eur@bank alice 100.00")
+    for amount in ("1", "2", "3"):
+        desk(f"pay alice bob {amount} eur@bank")
+    times = [row["time"] for row in desk.jsonl("history alice")]
+    assert times == sorted(set(times))
+
+    def changes(asked):
+        return [row["change"] for row in desk.jsonl(f"history alice {asked}")]
+
+    assert changes(f"--since {times[1]} --until {times[2]}") == ["-1.00", "-2.00"]
+    assert changes(f"--since {times[1]} --until {times[2]} --newest") == ["-2.00", "-1.00"]
+    assert changes(f"--since {times[3]}") == ["-3.00"]
+    assert changes(f"--until {times[0]}") == ["+100.00"]
+    assert changes("--until 2000-01-01T00:00:00Z") == []
+    desk.refused(f"history alice --since {times[2]} --until {times[1]}", code="usage", exit_code=2)
+    desk.refused("history alice --since 1969-12-31T00:00:00Z", code="usage", exit_code=2)
+    desk.refused("history alice --since 2026-11-20T13:00:00", code="time_error", exit_code=2)

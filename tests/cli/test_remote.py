@@ -131,6 +131,13 @@ def test_what_is_shown_is_the_same(desk, remote):
     assert same(desk, remote, "history alice --limit 2") == whole[:2]
     assert same(desk, remote, f"history alice --after {whole[1]['place']}") == whole[2:]
     assert same(desk, remote, f"history alice --after {whole[0]['entry']}") == whole[1:]
+    assert same(desk, remote, "history alice --newest") == whole[::-1]
+    assert same(desk, remote, f"history alice --newest --after {whole[2]['place']}") == whole[1::-1]
+    assert same(desk, remote, f"history alice --newest --after {whole[2]['entry']}") == whole[1::-1]
+    bounds = f"--since {whole[1]['time']} --until {whole[2]['time']}"
+    assert same(desk, remote, f"history alice {bounds}") == whole[1:3]
+    assert same(desk, remote, f"history alice {bounds} --newest") == whole[2:0:-1]
+    remote.refused("history alice --since 1969-12-31T00:00:00Z", code="usage", exit_code=2)
     past = remote.json(f"balance alice eur@bank --at-entry {whole[0]['entry']}")
     assert past["units"] == whole[0]["balance_units"]
     assert past["as_of_entry"] == whole[0]["entry"]

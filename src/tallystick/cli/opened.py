@@ -111,11 +111,32 @@ class OpenLedger:
         changed_by = -1 if past.posting is None else past.posting.index
         return PastBalance(units=past.units, as_of=past.as_of, changed_by=changed_by)
 
-    def history(self, account: str, *, asset: str | None, after: tuple[int, int], limit: int) -> list[Moved]:
-        """Return an account's postings after a place, oldest first, each compared with its receipt."""
+    def history(
+        self,
+        account: str,
+        *,
+        asset: str | None,
+        after: tuple[int, int],
+        limit: int,
+        since: int | None = None,
+        until: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Moved]:
+        """Return an account's postings after a place, oldest or newest first, each compared with its receipt.
+
+        `since` and `until` are times in microseconds UTC, both included.
+        """
         from tallystick.node.projections import Projections
 
-        found = Projections(self.file).history(account, asset=asset, after=after, limit=limit)
+        found = Projections(self.file).history(
+            account,
+            asset=asset,
+            after=after,
+            limit=limit,
+            since=since,
+            until=until,
+            newest_first=newest_first,
+        )
         return [
             Moved(row.index, row.n, row.asset, row.change, row.balance, row.time) for row in found.postings
         ]

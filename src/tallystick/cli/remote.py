@@ -74,11 +74,29 @@ class RemoteLedger(OpenLedger):
         found = self._client.balance_details(account, asset, entry=entry, time=time)
         return PastBalance(units=int(found.units), as_of=found.as_of)
 
-    def history(self, account: str, *, asset: str | None, after: tuple[int, int], limit: int) -> list[Moved]:
-        """Return an account's postings after a place, oldest first."""
+    def history(
+        self,
+        account: str,
+        *,
+        asset: str | None,
+        after: tuple[int, int],
+        limit: int,
+        since: int | None = None,
+        until: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Moved]:
+        """Return an account's postings after a place, oldest or newest first."""
         # Nine digits are beyond any place within an entry, and as many as a node reads.
         place = None if after < (0, 0) else f"{after[0]}.{min(after[1], 999_999_999)}"
-        rows = self._client.history(account, asset=asset, after=place, page_size=limit)
+        rows = self._client.history(
+            account,
+            asset=asset,
+            since=since,
+            until=until,
+            newest_first=newest_first,
+            after=place,
+            page_size=limit,
+        )
         return [
             Moved(row.index, row.n, row.asset, int(row.change), int(row.balance), row.time)
             for row, _ in zip(rows, range(limit), strict=False)
