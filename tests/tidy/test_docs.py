@@ -1,3 +1,4 @@
+import ast
 import re
 
 import pytest
@@ -92,3 +93,22 @@ def test_live_link_is_accepted(page, text):
 )
 def test_dead_link_is_refused(page, text):
     assert len(page(text)) == 1
+
+
+LISTED = ["client", "institutions", "ledger", "log", "node", "stress", "stress/replay"]
+
+
+@pytest.mark.parametrize("room", LISTED)
+def test_a_rooms_docstring_names_its_files(room):
+    folder = ROOT / "src" / "tallystick" / room
+    told = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    words = set(re.findall(r"\w+", told))
+    assert sorted(path.stem for path in folder.glob("*.py") if path.stem not in words | {"__init__"}) == []
+
+
+def test_every_room_is_described_to_contributors():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "tallystick"
+    rooms = [f"{path.parent.name}/" for path in source.glob("*/__init__.py")]
+    rooms += [path.name for path in source.glob("*.py") if path.name != "__init__.py"]
+    assert sorted(room for room in rooms if f"| `{room}` |" not in text) == []
