@@ -20,7 +20,7 @@ its contract holds. README.md, beside this file, tells how a contract joins.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -63,6 +63,8 @@ class Setting:
     prices: Mapping[str, int]
     """What each base asset is worth where all venues stand at first: they must agree, or trading between
     them would be free lunch indeed. A lending market's price feed says the same."""
+    issued: Mapping[str, int] = field(default_factory=dict)
+    """The worth of what the venues' contracts issue, beside `prices`: nobody is funded with it."""
     funds: int = 10**12
     """What every account begins with, of each asset that has a price."""
     set_up: Callable[[Market], None] | None = None
@@ -135,7 +137,8 @@ def check_no_free_lunch(market: Market, setting: Setting, moves: Sequence[tuple[
         due = _plus(idle, _earned(market, venues, began))
         changes = _changes(due, wealth(market, ACTOR, venues))
         _check_changes(changes, "after leaving")
-        gained = sum(units * setting.prices.get(asset, 0) for asset, units in changes.items())
+        prices = {**setting.prices, **setting.issued}
+        gained = sum(units * prices.get(asset, 0) for asset, units in changes.items())
         if gained > 0:
             raise FreeLunch(f"after leaving, worth {gained} more at the first prices: {changes}")
         _buy_back(market, venues, due)
