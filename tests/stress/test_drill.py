@@ -220,6 +220,26 @@ def test_a_bank_that_is_short_calls_others_which_may_fail_in_turn(street):
     assert [one.institution for one in alone.failures] == ["alder-bank"]
 
 
+def test_what_a_holder_pays_away_itself_it_asks_for_no_more(street):
+    """bob owes birch 6,000 and pays with the 10,000 at alder that he would have taken out."""
+    street.open("mill")
+    street.do("mill", tx.FoundInstitution(account="mill", name="mill-works"))
+    street.claim("mill", "loan", "mill-works", Terms(owes="EUR"))
+    street.do("mill", issue("mill", ("loan@mill", "birch", 6_000)))
+    street.deposit("alder", "mill", 10_000)
+    street.drain("alder", 35_000)
+    outcome = street.drill({"targets": "all", "withdraw": "100%", "cash": {"EUR": ALDER}})
+    # 15,000 for alice's 20,000 and mill's 4,000 on the first day; birch asks for its 6,000 after that.
+    failure = outcome.failure("alder-bank")
+    assert (failure.due, failure.paid) == (24_000, 15_000)
+    asked = paid(outcome)
+    assert asked[ALDER, "mill"] == (4_000, 2_500)
+    assert asked["loan@mill", "birch"] == (6_000, 6_000)
+    assert asked[ALDER, "alice"] == (20_000, 12_500)
+    unpaid = [row for row in outcome.losses if row[1] == "alder-bank"]
+    assert sum(units for *_, units in unpaid) <= 20_000 + 10_000 - 15_000
+
+
 def test_what_banks_owe_in_a_circle_is_set_off_without_cash(street):
     for bank in ("cedar", "dogwood", "elm"):
         street.bank(bank, reserves=0)

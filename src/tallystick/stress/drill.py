@@ -191,10 +191,11 @@ class Drill:
         self._find_cash(day)
         unpaid: list[tuple[str, str, int, int]] = []
         for cash in sorted(self.tills.by_cash):
-            before = self.tills.standings(cash)
+            before = dict(self.tills.paid_cash)
             self.tills.settle(cash)
-            after = self.tills.standings(cash)
-            unpaid += [(name, cash, before[name].due, left.due) for name, left in after.items()]
+            for name, left in self.tills.standings(cash).items():
+                paid = self.tills.paid_cash.get((name, cash), 0) - before.get((name, cash), 0)
+                unpaid.append((name, cash, paid + left.due, left.due))
         self._note_failures(day, unpaid)
         self.tills.file_unpaid()
 

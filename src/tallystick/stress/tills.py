@@ -96,6 +96,8 @@ class Tills:
         """(holder, claim, units, why) of what nobody can ask for."""
         self.by_cash: dict[str, list[Ask]] = {}
         self.set_off_units: dict[str, int] = {}
+        self.paid_cash: dict[tuple[str, str], int] = {}
+        """What was paid and set off so far by (obligor, cash)."""
         self._cash_of = cash_of
         self._latest: dict[tuple[str, str], Ask] = {}
         self._to_file: list[Ask] = []
@@ -394,6 +396,7 @@ class Tills:
 
         def done(items: Sequence[Payment], receipt: Receipt) -> None:
             self._note_paid(items, receipt, first=1)
+            self._ask_for_no_more_than_is_left(cash, account)
 
         def refused(one: Payment, rejection: Rejection) -> None:
             _note_refused(one.ask, rejection)
@@ -409,6 +412,17 @@ class Tills:
             chunk.append(one)
             actions += needed
         self.ground.do_many(chunk, build, done, refused)
+
+    def _ask_for_no_more_than_is_left(self, claim: str, holder: str) -> None:
+        """Take back what a holder asks for and has paid away itself: whoever got it may ask for it."""
+        ask = self._latest.get((claim, holder))
+        if ask is None or ask.lot:
+            return
+        spent = min(ask.units, -self.free(holder, claim))
+        if spent > 0:
+            ask.asked -= spent
+            ask.units -= spent
+            self._asked[claim, holder] -= spent
 
     def _give_back(self, one: Payment) -> list[tx.Action]:
         """Return the actions by which a holder gives back what it is paid for and asks for the rest."""
@@ -435,6 +449,8 @@ class Tills:
             ask.units -= one.units
             ask.paid += one.units
             ask.got += one.cash
+            key = (ask.obligor, ask.cash)
+            self.paid_cash[key] = self.paid_cash.get(key, 0) + one.cash
             ask.payments.append((self.ground.day, one.units))
 
 
