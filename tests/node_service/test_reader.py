@@ -13,10 +13,14 @@ from tallystick.client.follow import Follower, RemoteLog
 from tallystick.client.http import Client
 from tallystick.client.questions.asking import NodeRefused
 from tallystick.ledger.receipts import decode_receipt
+from tallystick.node.following import FollowingService
+from tallystick.node.metrics import Metrics
+from tallystick.node.service import Lag
+from tallystick.node.staged import StagedLedger
 from tests.ledger.world import START, hold, transfer
 from tests.node.economy import LOG_KEY, Desk
 from tests.node_service.process import NodeProcess, desk_for, node
-from tests.node_service.running import EUR, payments
+from tests.node_service.running import EUR, make_ledger, payments, serving
 
 pytestmark = pytest.mark.long
 
@@ -108,6 +112,50 @@ def test_a_reader_writes_nothing_and_says_who_does(desk: Desk, writer: NodeProce
         assert paid.rejection is None
         assert not paid.repeated
         assert httpx.get(f"{running.url}/ready").status_code == 200
+
+
+def metric(url: str, name: str) -> float:
+    found = [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    assert len(found) == 1, name
+    return float(found[0].split()[1])
+
+
+def test_a_readers_metrics_tell_how_far_it_is_behind(tmp_path: Path) -> None:
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk) as writer:
+        ledger = StagedLedger.open(tmp_path / "a.tally", read_only=True)
+        with closing(ledger), closing(FollowingService(ledger)) as follower:
+            with follower.state_lock:  # the follower cannot take in what comes now
+                writer.submit_and_wait(payments(desk, 3))
+                writer.checkpoint().result()
+                first = follower.lag()
+                time.sleep(0.05)
+                second = follower.lag()
+                text = Metrics().render(follower).decode()
+            assert (first.entries, second.entries) == (4, 4)
+            assert second.seconds >= first.seconds + 0.05
+            assert "\ntallystick_lag_entries 4.0\n" in text
+            deadline = time.monotonic() + 20
+            while follower.lag().entries:
+                assert time.monotonic() < deadline, "the reader does not follow"
+                time.sleep(0.01)
+            assert follower.lag() == Lag(entries=0, seconds=0.0)
+            assert writer.lag() == Lag(entries=0, seconds=0.0)
+            assert "\ntallystick_lag_seconds 0.0\n" in Metrics().render(follower).decode()
+
+
+def test_metrics_tell_what_the_projections_took_in(desk: Desk, writer: NodeProcess) -> None:
+    with reader(desk) as running, Client(writer.url) as client:
+        assert metric(writer.url, "tallystick_projected_entries_total") == 0
+        client.submit(payments(desk, 3))
+        size = settled(client)
+        with Client(running.url) as other:
+            caught_up(other, size)
+        for url in (writer.url, running.url):
+            assert httpx.get(f"{url}/v1/accounts/bob/history").status_code == 200
+            assert metric(url, "tallystick_projected_entries_total") == size
+            assert 0 < metric(url, "tallystick_projection_seconds_total") < 5
+            assert metric(url, "tallystick_lag_entries") == 0
 
 
 def test_a_reader_outlives_the_node_and_follows_the_next_one(desk: Desk, writer: NodeProcess) -> None:

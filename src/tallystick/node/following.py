@@ -14,14 +14,17 @@ take.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from threading import Event, Thread
 from typing import Final, TypeVar
 
 from tallystick.ledger.store import Key, Value
 from tallystick.node.faults import NodeFault, NotTheWriter, Stopped
-from tallystick.node.service import Done, Service, ServiceLimits
+from tallystick.node.journal import Journal
+from tallystick.node.service import Done, Lag, Service, ServiceLimits
 from tallystick.node.staged import StagedLedger
 
 LOOK_SECONDS: Final = 0.02
@@ -36,10 +39,18 @@ class FollowingService(Service):
     def __init__(self, ledger: StagedLedger) -> None:
         self.show(ledger, ServiceLimits(verify_processes=0))
         self._stopping = Event()
+        self._level_at = time.monotonic()
+        """When the file last held nothing that is not shown."""
         self._seen = self._file_version()
         ledger.commitment.state.watch = self._follow_writes
         self._thread = Thread(target=self._follow, name="follower", daemon=True)
         self._thread.start()
+
+    def lag(self) -> Lag:
+        """How far what is shown is behind the file, looked up now, so also where the follower hangs."""
+        with closing(Journal.open(self.ledger.path, read_only=True)) as journal:
+            entries = max(0, journal.size() - self.ledger.size)
+        return Lag(entries=entries, seconds=time.monotonic() - self._level_at if entries else 0.0)
 
     def submit(self, envelopes: Sequence[bytes], done: Done) -> None:
         """Raise `NotTheWriter`: the node takes transactions."""
@@ -63,7 +74,8 @@ class FollowingService(Service):
             try:
                 if grown:
                     self._take_in()
-                grown = self._has_changed()
+                if not (grown := self._has_changed()):
+                    self._level_at = time.monotonic()
             except Exception as error:  # noqa: BLE001 (a thread that ends in silence would show the past as now)
                 _log.exception("the reader failed")
                 self.fault = Stopped(f"the reader failed: {error!r}")

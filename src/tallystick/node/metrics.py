@@ -26,6 +26,10 @@ _GAUGES: Final = {
     "executing_seconds_total": "Seconds spent executing since the start.",
     "writing_seconds_total": "Seconds spent making batches durable since the start.",
     "checkpoint_seconds_total": "Seconds spent on state roots and checkpoints since the start.",
+    "projected_entries_total": "Entries taken into the projections, for histories, since the start.",
+    "projection_seconds_total": "Processor seconds spent taking them in since the start.",
+    "lag_entries": "Entries that the file has and a reader does not show yet; 0 on the node that writes.",
+    "lag_seconds": "Seconds since a reader showed all that the file has, 0 if it does now.",
 }
 _log = logging.getLogger(__name__)
 
@@ -66,7 +70,7 @@ class Metrics:
 
     def render(self, service: Service) -> bytes:
         """Return all metrics as text."""
-        counters = service.counters
+        counters, lag = service.counters, service.lag()
         values = {
             "log_entries": service.ledger.size,
             "waiting_transactions": service.waiting,
@@ -81,6 +85,10 @@ class Metrics:
             "executing_seconds_total": counters.executing_seconds,
             "writing_seconds_total": counters.writing_seconds,
             "checkpoint_seconds_total": counters.checkpoint_seconds,
+            "projected_entries_total": counters.projected_entries,
+            "projection_seconds_total": counters.projection_seconds,
+            "lag_entries": lag.entries,
+            "lag_seconds": lag.seconds,
         }
         for name, value in values.items():
             self._gauges[name].set(value)

@@ -16,7 +16,9 @@ Refused: balances by day or by entry, stored ahead. Nobody knows which moments w
 """
 
 import sqlite3
-from collections.abc import Callable
+import time as system_time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -125,6 +127,10 @@ class Projections:
         else can write there, so nothing about them changes any more."""
         self._tail: tuple[int, int] | None = None
         """The entries, from and below, whose rows lie in memory because the file may not be written."""
+        self.filled_entries = 0
+        """Entries taken in by this object, those made anew counted again."""
+        self.filling_seconds = 0.0
+        """Processor seconds of the calling thread that this took."""
 
     # Answers. Each says up to which entry it looked.
 
@@ -197,10 +203,11 @@ class Projections:
 
         Raises `NotDurable` if they cannot be written, `JournalCorrupt` if a receipt cannot be read.
         """
-        if self._ledger.is_read_only:
-            self._fill_tail(self._upto() if self._tail is None else self._tail[0])
-        else:
-            self._fill_main()
+        with self._timing():
+            if self._ledger.is_read_only:
+                self._fill_tail(self._upto() if self._tail is None else self._tail[0])
+            else:
+                self._fill_main()
         return self._ledger.size - 1
 
     def rebuild(self) -> int:
@@ -209,11 +216,20 @@ class Projections:
             self._tail = None
             self._checked_rows.clear()
             self._drop(self._connection, "temp", "tail_")
-            self._fill_tail(0)
+            with self._timing():
+                self._fill_tail(0)
             return self._ledger.size - 1
         with self._ledger.journal.writing(size=self._ledger.size) as connection:
             self._drop(connection, "main", "")
         return self.catch_up()
+
+    @contextmanager
+    def _timing(self) -> Iterator[None]:
+        began = system_time.thread_time()
+        try:
+            yield
+        finally:
+            self.filling_seconds += system_time.thread_time() - began
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -278,6 +294,7 @@ class Projections:
             f"INSERT OR REPLACE INTO {tables}posting VALUES (?, ?, ?, ?, ?, ?, ?)", postings
         )
         self._connection.executemany(f"INSERT OR REPLACE INTO {tables}event VALUES (?, ?, ?, ?, ?)", events)
+        self.filled_entries += end - start
 
     # Checking.
 

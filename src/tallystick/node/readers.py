@@ -133,6 +133,8 @@ class _Historian:
                     break
                 questions.append(more)
             answers = self._answers(projections, [question for question, _ in questions])
+            self._service.counters.projected_entries = projections.filled_entries
+            self._service.counters.projection_seconds = projections.filling_seconds
             loop = first[1].get_loop()
             with suppress(RuntimeError):  # the loop has closed: nobody waits any more
                 loop.call_soon_threadsafe(_deliver, [future for _, future in questions], answers)

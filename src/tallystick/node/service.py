@@ -98,6 +98,16 @@ class Counters:
     executing_seconds: float = 0.0
     writing_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
+    projected_entries: int = 0
+    projection_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lag:
+    """How far a reader is behind the file: entries that it does not show, and seconds since it showed all."""
+
+    entries: int
+    seconds: float
 
 
 class _Request:
@@ -187,6 +197,10 @@ class Service:
         """Odd while the state moves, and another number once it has."""
 
     # The door. Any thread.
+
+    def lag(self) -> Lag:
+        """How far what is shown is behind the file: not at all, since here it is written."""
+        return Lag(entries=0, seconds=0.0)
 
     @property
     def waiting(self) -> int:
