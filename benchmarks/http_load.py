@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,3 +115,14 @@ def run_wrk(
         raise RuntimeError(f"wrk said: {shown}")
     bad = re.search(r"Non-2xx or 3xx responses: ([0-9]+)", shown)
     return {"rate": float(rate[1]), "bad_answers": float(bad[1]) if bad else 0.0, **latencies}
+
+
+def read_metrics(url: str) -> dict[str, float]:
+    """Return what the node's /metrics say of the node itself, by name without `tallystick_`."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:  # noqa: S310 (our own node)
+        lines = answer.read().decode().splitlines()
+    return {
+        name.removeprefix("tallystick_"): float(value)
+        for name, _, value in (line.partition(" ") for line in lines)
+        if name.startswith("tallystick_") and "{" not in name
+    }

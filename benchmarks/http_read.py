@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from benchmarks.http_load import find_wrk, run_wrk, served, write_paths
+from benchmarks.http_load import find_wrk, read_metrics, run_wrk, served, write_paths
 from benchmarks.result import Limit, Result
 from benchmarks.service_world import ASSET, service_world
 from benchmarks.world import account_name
@@ -40,8 +40,14 @@ def run(*, quick: bool) -> Result:
             writer.start()
             time.sleep(1)
             script = write_paths(Path(scratch), paths)
+            before, began = read_metrics(url), time.perf_counter()
             read = run_wrk(url, script=script, connections=64, duration_seconds=seconds)
+            after, elapsed = read_metrics(url), time.perf_counter() - began
             written = writer.finish()
+    projected = after["projected_entries_total"] - before["projected_entries_total"]
+    projecting = after["projection_seconds_total"] - before["projection_seconds_total"]
+    if not projected:
+        raise RuntimeError("the projections took nothing in")
     if read["bad_answers"]:
         raise RuntimeError(f"{read['bad_answers']:.0f} reads failed")
     return Result(
@@ -62,6 +68,9 @@ def run(*, quick: bool) -> Result:
             "written_per_s": round(written),
             "written_aimed_per_s": WRITTEN_PER_SECOND,
             "projections": "run: histories follow every write",
+            "projected_entries": round(projected),
+            "projections_us_an_entry": round(projecting / projected * 1e6, 1),
+            "projections_cores": round(projecting / elapsed, 3),
             "seed": 10,
         },
     )
