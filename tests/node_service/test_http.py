@@ -330,11 +330,16 @@ def test_a_witness_cosigns_and_a_stranger_does_not(client: httpx.Client, desk: D
     assert (refused.status_code, refused.json()["error"]) == (400, "note_invalid")
 
 
-def read_events(client: httpx.Client, count: int, **options: Any) -> list[tuple[int, str, dict[str, Any]]]:
+def read_events(
+    client: httpx.Client, count: int, *, opened: threading.Event | None = None, **options: Any
+) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return the next events; set `opened` once the node has begun to answer."""
     events = []
     with client.stream("GET", "/v1/stream", **options) as stream:
         fields: dict[str, str] = {}
         for line in stream.iter_lines():
+            if opened is not None:
+                opened.set()
             name, _, value = line.partition(": ")
             if name in {"id", "event", "data"}:
                 fields[name] = value
@@ -364,17 +369,18 @@ def test_the_stream_tells_what_happens_while_it_is_open(
     client: httpx.Client, running: NodeProcess, desk: Desk
 ) -> None:
     found: list[Any] = []
+    opened = threading.Event()
     size = client.get("/v1/ledger").json()["size"]
 
     def listen() -> None:
         with running.client() as other:
-            found.extend(read_events(other, 1, params={"after": size - 1}))
+            found.extend(read_events(other, 1, opened=opened, params={"after": size - 1}))
 
     listener = threading.Thread(target=listen)
     listener.start()
-    time.sleep(0.3)
+    assert opened.wait(timeout=20)
     receipt = pay(client, desk)
-    listener.join(timeout=10)
+    listener.join(timeout=20)
     assert found
     assert found[0][0] == size
     assert found[0][2].get("receipt") in (receipt, None)
