@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "vault": "Hold shares of a vault.",
         "stream": "Pay by the passing of time.",
         "rewards": "Stake, and take what the stake earns.",
+        "settlement": "Settle several parties' obligations together or not at all.",
         "distribution": "Split income among those who contributed.",
         "oracle": "Read prices, with who says them, and report one.",
         "sale": "Sell collateral at a falling price, and buy it.",

@@ -10,7 +10,7 @@ Contracts, for people: each asks a contract's views and builds calls that carry 
 
     calls          what they share: how a view is asked, and one call
     pools, routing, loans     trades, the best path for one, flash loans
-    lending, vaults, streams, sales, rewards, distributions, oracles     one kind each
+    lending, vaults, streams, sales, rewards, distributions, settlements, oracles     one kind each
     exits          everything that leaves a contract now, whatever its kind
 
 Ledgers elsewhere:
