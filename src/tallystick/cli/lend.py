@@ -91,7 +91,7 @@ tallystick lend position loans alice --json""",
 @click.argument("account")
 def position(session: Session, market: str, account: str) -> None:
     """Show what an account lent and can take out, what it owes, and the price that liquidates it."""
-    from tallystick.client.pools import price_of_units
+    from tallystick.client.prices import format_ratio
     from tallystick.client.times import format_time
 
     with session.reading() as ledger:
@@ -99,7 +99,7 @@ def position(session: Session, market: str, account: str) -> None:
         found, ask = _market(ledger, market), asker(ledger)
         has, lent = ask(market, "position", account=account), ask(market, "withdrawable", account=account)
         price = (
-            price_of_units(
+            format_ratio(
                 has.liquidation_numerator,
                 has.liquidation_denominator,
                 decimals_in=ledger.need_asset(found.collateral).decimals,
@@ -172,8 +172,8 @@ tallystick lend supply loans alice 100.00 --dry-run""",
 @MINOR
 def supply(session: Session, market: str, account: str, amount: str, *, slippage: str, minor: bool) -> None:
     """Lend an amount, for shares of everything that is lent."""
+    from tallystick.client.calls import parse_bps
     from tallystick.client.lending import supply_call
-    from tallystick.client.pools import parse_bps
 
     with changing(session) as ledger:
         found = _market(ledger, market)
@@ -204,8 +204,8 @@ def withdraw(
     session: Session, market: str, account: str, amount: str | None, *, slippage: str, minor: bool
 ) -> None:
     """Take out an amount of what was lent, or all of it that is at hand."""
+    from tallystick.client.calls import parse_bps
     from tallystick.client.lending import withdraw_call
-    from tallystick.client.pools import parse_bps
 
     with changing(session) as ledger:
         found = _market(ledger, market)
@@ -267,8 +267,8 @@ def repay(
     session: Session, market: str, account: str, amount: str | None, *, slippage: str, minor: bool
 ) -> None:
     """Repay an amount, or the whole debt to the last share, with the interest until it settles."""
+    from tallystick.client.calls import parse_bps
     from tallystick.client.lending import repay_call
-    from tallystick.client.pools import parse_bps
 
     with changing(session) as ledger:
         found = _market(ledger, market)
@@ -340,8 +340,8 @@ def liquidate(
     session: Session, market: str, account: str, borrower: str, most: str, *, slippage: str, minor: bool
 ) -> None:
     """Repay up to MOST of an unhealthy debt, for its collateral at the market's incentive."""
+    from tallystick.client.calls import parse_bps
     from tallystick.client.lending import liquidate_call
-    from tallystick.client.pools import parse_bps
 
     with changing(session) as ledger:
         found = _market(ledger, market)

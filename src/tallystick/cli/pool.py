@@ -83,13 +83,13 @@ def _is_empty(ledger: OpenLedger, pool: "Pool") -> bool:
 
 
 def _pair(ledger: OpenLedger, ask: "Ask", pool: str, asset_in: str, asset_out: str) -> dict[str, str]:
-    from tallystick.client.pools import price_of_units
+    from tallystick.client.prices import format_ratio
 
     price = ask(pool, "price", asset_in=asset_in, asset_out=asset_out)
     return {
         "asset_in": asset_in,
         "asset_out": asset_out,
-        "price": price_of_units(
+        "price": format_ratio(
             price.numerator,
             price.denominator,
             decimals_in=ledger.need_asset(asset_in).decimals,
@@ -127,7 +127,7 @@ def quote(
     minor: bool,
 ) -> None:
     """Say what a trade would give now, the limit that a swap would sign, and whom one trusts afterwards."""
-    from tallystick.client.pools import parse_bps
+    from tallystick.client.calls import parse_bps
 
     with session.reading() as ledger:
         asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
@@ -215,7 +215,7 @@ def route(
     minor: bool,
 ) -> None:
     """Find the best path, or the best split over several, and say whom one trusts afterwards."""
-    from tallystick.client.pools import parse_bps
+    from tallystick.client.calls import parse_bps
 
     with session.reading() as ledger:
         found = _routed(ledger, amount, asset_in, asset_out, exact_out=exact_out, hops=hops, minor=minor)
@@ -309,7 +309,8 @@ def swap(  # noqa: PLR0917 (a command's own words, in its own order)
     minor: bool,
 ) -> None:
     """Trade on one pool: quote it, and sign no worse than the quote less the slippage."""
-    from tallystick.client.pools import parse_bps, swap_call
+    from tallystick.client.calls import parse_bps
+    from tallystick.client.pools import swap_call
 
     with changing(session) as ledger:
         asked = _quoted(ledger, pool, amount, asset_in, asset_out, exact_out=exact_out, minor=minor)
@@ -348,7 +349,7 @@ def trade(
     minor: bool,
 ) -> None:
     """Trade along the best route that `tallystick pool route` finds, all of it or nothing."""
-    from tallystick.client.pools import parse_bps
+    from tallystick.client.calls import parse_bps
     from tallystick.client.routing import route_call
 
     with changing(session) as ledger:
@@ -396,7 +397,8 @@ def add(
     minor: bool,
 ) -> None:
     """Provide liquidity with at most these amounts, in the pool's proportion where it has one."""
-    from tallystick.client.pools import add_call, parse_bps
+    from tallystick.client.calls import parse_bps
+    from tallystick.client.pools import add_call
 
     with changing(session) as ledger:
         found = _pool(ledger, pool)
@@ -431,7 +433,8 @@ tallystick pool remove range-1 alice --part 50% --ticks 480:1140""",
 @SLIPPAGE
 def remove(session: Session, pool: str, account: str, *, part: str, ticks: str | None, slippage: str) -> None:
     """Take liquidity out, with all fees that it earned."""
-    from tallystick.client.pools import parse_bps, parse_ticks, remove_actions
+    from tallystick.client.calls import parse_bps
+    from tallystick.client.pools import parse_ticks, remove_actions
 
     with changing(session) as ledger:
         actions = remove_actions(
@@ -542,10 +545,10 @@ def _quote_told(
     ledger: OpenLedger, asked: "SwapQuote | RouteQuote", slippage_bps: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a quote as a document and as lines."""
-    from tallystick.client.pools import price_of_units
+    from tallystick.client.prices import format_ratio
 
     limit = asked.limit(slippage_bps)
-    price = price_of_units(
+    price = format_ratio(
         asked.units_out,
         asked.units_in,
         decimals_in=ledger.need_asset(asked.asset_in).decimals,

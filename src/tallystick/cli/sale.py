@@ -24,7 +24,7 @@ command = make_group("sale", "Sell collateral at a falling price, and buy it.")
 @click.argument("contract")
 def list_(session: Session, contract: str) -> None:
     """List the running sales of a contract with their prices now."""
-    from tallystick.client.pools import price_of_units
+    from tallystick.client.prices import format_ratio
     from tallystick.client.sales import PRICE_ONE
     from tallystick.client.times import format_time
 
@@ -40,7 +40,7 @@ def list_(session: Session, contract: str) -> None:
                 "due": told(ledger, sales.money, one.due),
                 "lot_units": str(one.lot),
                 "due_units": str(one.due),
-                "price": price_of_units(one.price, PRICE_ONE, decimals_in=places[0], decimals_out=places[1]),
+                "price": format_ratio(one.price, PRICE_ONE, decimals_in=places[0], decimals_out=places[1]),
                 "price_ray": str(one.price),
                 "started": format_time(one.started * 1_000_000),
                 "state": "must be restarted" if one.needs_restart else "running",

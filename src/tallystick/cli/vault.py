@@ -71,7 +71,7 @@ tallystick vault deposit vault-1 alice 100.00 --slippage 0% --dry-run""",
 @MINOR
 def deposit(session: Session, vault: str, account: str, amount: str, *, slippage: str, minor: bool) -> None:
     """Put AMOUNT in: for shares at once, or as a request where deposits wait."""
-    from tallystick.client.pools import parse_bps
+    from tallystick.client.calls import parse_bps
     from tallystick.client.vaults import deposit_call
 
     with changing(session) as ledger:
@@ -109,7 +109,7 @@ def withdraw(
     minor: bool,
 ) -> None:
     """Take AMOUNT or everything out: at once, or as a request where redemptions wait."""
-    from tallystick.client.pools import parse_bps
+    from tallystick.client.calls import parse_bps
     from tallystick.client.vaults import withdraw_call
 
     if everything == (amount is not None):

@@ -8,7 +8,7 @@
 
 Contracts, for people: each asks a contract's views and builds calls that carry their limits.
 
-    calls          what they share: how a view is asked, and one call
+    calls, prices     what they share: how a view is asked, and one call; a ratio as people write it
     pools, routing, loans     trades, the best path for one, flash loans
     lending, vaults, streams, sales, rewards, distributions, settlements, oracles     one kind each
     exits          everything that leaves a contract now, whatever its kind

@@ -6,15 +6,32 @@ promise that is kept to the unit passes, and one unit worse does not.**
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from tallystick.client.arguments import contract_of, encode_arguments, method_shape
+from tallystick.client.errors import ClientError
 from tallystick.ledger.transactions import Call
 
 Ask = Callable[..., Any]
 """`ask(contract, view, **arguments)` returns what a view answers now. Raises its `Rejection`."""
 
 BPS: Final = 10_000
+
+
+class PercentageError(ClientError):
+    """The text is no part of a whole in basis points."""
+
+
+def parse_bps(text: str) -> int:
+    """Return `0.5%` or `0.5` as 50 basis points; at most two decimals, at most 100%."""
+    try:
+        bps = Decimal(text.strip().removesuffix("%")) * 100
+    except InvalidOperation:
+        raise PercentageError(f"{text[:40]!r} is not a percentage", hint="such as 0.5%") from None
+    if not bps.is_finite() or bps != int(bps) or not 0 <= bps <= BPS:
+        raise PercentageError(f"{text[:40]} is not 0% to 100% in steps of 0.01%", hint="such as 0.5%")
+    return int(bps)
 
 
 def less_slippage(units: int, slippage_bps: int) -> int:

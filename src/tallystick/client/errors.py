@@ -9,7 +9,12 @@
     ├── LogKeyError          log_key: not a log's public key
     ├── KeyringError         keyring: wrong password, altered file, unknown or repeated name
     ├── PaymentsError        payments: the file or its report cannot be used at all
+    ├── PercentageError      calls: not a part of a whole in basis points
+    ├── PoolError            pools: what was asked of a pool does not fit it
     ├── NoRoute              routing: no path for this amount
+    ├── NoLender             loans: the pools together do not lend as much
+    ├── LendingError         lending: what was asked of a market does not fit it
+    ├── PriceError           oracles: no price that the oracle can say
     ├── SourceError          sources: no log can be read from here
     │   └── SourceDamaged    a ledger file that SQLite cannot read
     ├── VerificationFailed   verifier: the first entry that is wrong

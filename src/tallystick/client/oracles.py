@@ -1,4 +1,4 @@
-"""Prices for people: a price as one writes it, as an oracle takes it, and back.
+"""Oracles for people: a price as one writes it, as an oracle takes it, and back.
 
 An oracle counts minor units of its quote for one minor unit of its base, over its scale; a person says that a
 gram is 60.25 euro. The rule that must hold: **no digit is lost on the way in**: a price that the oracle's
@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tallystick.client.calls import call_of
 from tallystick.client.errors import ClientError
+from tallystick.client.prices import format_ratio
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.transactions import Call
 
@@ -61,14 +62,10 @@ def parse_price(text: str, oracle: Oracle) -> int:
     return int(value)
 
 
-def format_price(numerator: int, denominator: int, oracle: Oracle, *, digits: int = 12) -> str:
-    """Return a ratio of minor units as a price for people, in `digits` digits."""
-    with localcontext() as context:
-        context.prec = _DIGITS
-        price = (Decimal(numerator) / Decimal(denominator)).scaleb(oracle.decimals[0] - oracle.decimals[1])
-    with localcontext() as context:
-        context.prec = digits
-        return f"{(+price).normalize():f}"
+def format_price(numerator: int, denominator: int, oracle: Oracle) -> str:
+    """Return a ratio of minor units as a price of the oracle's, in twelve digits."""
+    base, quote = oracle.decimals
+    return format_ratio(numerator, denominator, decimals_in=base, decimals_out=quote, digits=12)
 
 
 def report_call(oracle: Oracle, *, account: str, value: int, observed: int, reference: str = "") -> Call:

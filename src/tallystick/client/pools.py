@@ -21,6 +21,7 @@ import msgspec
 
 from tallystick.client.calls import BPS, Ask, call_of, less_slippage
 from tallystick.client.errors import ClientError
+from tallystick.client.prices import format_price
 from tallystick.client.routing import limit_units
 from tallystick.ledger.transactions import Call
 
@@ -69,17 +70,6 @@ class Holding(msgspec.Struct, frozen=True):
     """The range that it is confined to, where the pool has ranges."""
     in_range: bool | None = None
     liquidity: int | None = None
-
-
-def parse_bps(text: str) -> int:
-    """Return `0.5%` or `0.5` as 50 basis points; at most two decimals, at most 100%."""
-    try:
-        bps = Decimal(text.strip().removesuffix("%")) * 100
-    except InvalidOperation:
-        raise PoolError(f"{text[:40]!r} is not a percentage", hint="such as 0.5%") from None
-    if not bps.is_finite() or bps != int(bps) or not 0 <= bps <= BPS:
-        raise PoolError(f"{text[:40]} is not 0% to 100% in steps of 0.01%", hint="such as 0.5%")
-    return int(bps)
 
 
 # ------------------------------------------------------------------------------------------------ trading
@@ -313,23 +303,7 @@ def price_at_tick(tick: int, *, decimals: tuple[int, int], digits: int = 6) -> s
     with localcontext() as context:
         context.prec = _DIGITS
         price = (_TICK_BASE**tick).scaleb(decimals[0] - decimals[1])
-    return _plain(price, digits)
-
-
-def price_of_units(
-    numerator: int, denominator: int, *, decimals_in: int, decimals_out: int, digits: int = 6
-) -> str:
-    """Return units out for one unit in as a price for people, in `digits` digits."""
-    with localcontext() as context:
-        context.prec = _DIGITS
-        price = (Decimal(numerator) / Decimal(denominator)).scaleb(decimals_in - decimals_out)
-    return _plain(price, digits)
-
-
-def _plain(price: Decimal, digits: int) -> str:
-    with localcontext() as context:
-        context.prec = digits
-        return f"{(+price).normalize():f}"
+    return format_price(price, digits=digits)
 
 
 # -------------------------------------------------------------------------------------------------- shared
