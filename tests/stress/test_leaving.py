@@ -1,10 +1,11 @@
 """Everyone leaves a contract, by its own exits."""
 
 import pytest
+from msgspec.structs import replace
 
 from tallystick.stress.leaving import Leaver, everyone_leaves
 from tallystick.stress.scenario import ScenarioInvalid
-from tests.ledger.world import call, issue
+from tests.ledger.world import call, deploy, issue
 from tests.stress.street import ALDER, PERK, RESERVE, Street
 
 
@@ -46,6 +47,33 @@ def test_whoever_owes_or_comes_late_stays_inside_and_why_is_told(street):
         ("bob", ((ALDER, 1_000),), (), "unknown_method"),
     ]
     assert found.out == 0
+
+
+def custody(street):
+    """vault-co keeps alice's and birch's deposits at alder one for one: 900 and 600."""
+    kept = [{"asset": ALDER, "code": "kept"}]
+    made = deploy("vault", "safe", "custody", institution="vault-co", custodian="vault", kept=kept)
+    street.do("vault", replace(made, obligor="vault-co"))
+    street.deposit("alder", "birch", 600)
+    for who, units in (("alice", 900), ("birch", 600)):
+        street.do(who, call(who, "safe", "deposit", asset=ALDER, units=units, spend=[(ALDER, units)]))
+
+
+def test_whoever_has_receipts_that_a_contract_issued_leaves_it_with_what_they_stand_for(street):
+    custody(street)
+    found = leave(street, "safe")
+    assert [(one.account, one.got, one.inside) for one in found.leavers if one.account != "vault"] == [
+        ("alice", ((ALDER, 900),), ()),
+        ("birch", ((ALDER, 600),), ()),
+    ]
+
+
+def test_a_bank_that_is_short_takes_back_what_lies_in_custody_and_calls_it(street):
+    custody(street)
+    street.drain("birch", 20_500)  # 9,500 are left for bob's 10,000
+    outcome = street.drill("birch-bank")
+    assert [(one.contract, one.got) for one in outcome.left] == [("safe", ((ALDER, 600),))]
+    assert outcome.failures == ()
 
 
 def test_a_contract_that_holds_shares_of_another_asks_for_nothing(street):

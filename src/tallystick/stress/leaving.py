@@ -122,15 +122,10 @@ def everyone_leaves(
 
 
 def participants(ground: Ground, contract: str) -> list[str]:
-    """Return who has a share of the contract, or is known to it and has a position, sorted."""
+    """Return who has an asset that the contract issued, or is known to it and has a position, sorted."""
     books = ground.books
     own = {contract, *(name for name in books.names_in(contract) if name.startswith(f"{contract}/"))}
-    found = {
-        holder
-        for asset in books.issued_by(contract)
-        if books.asset(asset).kind == "share"
-        for holder in books.holders(asset)
-    }
+    found = {holder for asset in books.issued_by(contract) for holder in books.holders(asset)}
     found |= {name for name in books.names_in(contract) if any(_inside(ground, contract, name))}
     return sorted(name for name in found - own if not name.startswith(f"{contract}/") and name != contract)
 
@@ -142,7 +137,7 @@ def _inside(ground: Ground, contract: str, account: str) -> tuple[Amounts, Amoun
     owes: dict[str, int] = {}
     for asset in books.issued_by(contract):
         units = books.balances(account).get(asset, 0)
-        if units > 0 and books.asset(asset).kind == "share":
+        if units > 0:
             has[asset] = units
     try:
         positions = books.ask(contract, "positions", account=account)

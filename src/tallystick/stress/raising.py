@@ -168,12 +168,12 @@ class Raiser:
         return changed
 
     def contracts_of(self, account: str) -> list[str]:
-        """Return the contracts that an account has something inside of, or a share of."""
+        """Return the contracts that an account has something inside of, or an asset of that they issued."""
         books = self.ground.books
         found = {one.contract for one in books.inside(account)}
         for asset, units in books.balances(account).items():
             record = books.asset(asset)
-            if units > 0 and record.kind == "share" and record.issuer != account:
+            if units > 0 and record.issuer != account and not self.ground.can_sign(record.issuer):
                 found.add(record.issuer)
         return sorted(found)
 
