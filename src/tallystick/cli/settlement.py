@@ -2,8 +2,8 @@
 
 `agree` writes the legs down, `show` tells what each party is to pay in after netting and which model of
 delivery against payment it is, and `fund` pays a due in. When all is there, everything settles at once. At
-the deadline as many lots settle as are there, if enough are, and the rest is paid back by the contract's timer.
-SETTLEMENT is a contract of kind `swap_settlement`, and NUMBER a due in it, as `show` counts them.
+the deadline as many lots settle as are there, if enough are, and the rest is paid back by the contract's own
+timer. SETTLEMENT is a contract of kind `swap_settlement`, NUMBER a due in it, as `show` counts them.
 """
 
 from typing import TYPE_CHECKING, Any
