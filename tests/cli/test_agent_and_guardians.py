@@ -43,6 +43,18 @@ def test_rotated_keys_take_over_at_once(desk, tmp_path):
     desk.refused("pay alice bob 1 eur@bank", code="unauthorised")
 
 
+def test_the_operators_key_is_changed_as_the_runbook_says(desk):
+    operator = desk.json("info")["operator"]
+    old = desk.json(f"account show {operator}")["keys"]
+    new = desk.jsonl(f"keys new {operator}#new")[0]["key"]
+    desk(f"account rotate {operator} --key {new}")
+    assert desk.json(f"account show {operator}")["keys"] == [new] != old
+    desk("account open erin")
+    desk("verify ledger.tally")
+    desk(f"keys remove {operator}#new --yes")
+    desk.refused("account open frank", code="unauthorised")
+
+
 def test_guardians_recover_an_account_after_a_delay_that_it_can_veto(desk):
     desk("account guardians alice bob carol --threshold 2 --delay 1s")
     new = desk.jsonl("keys new alice#recovered")[0]["key"]
