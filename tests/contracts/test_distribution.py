@@ -1,5 +1,6 @@
 """Distribution: every unit accounted for, every part recomputable, every refusal beside a neighbour."""
 
+from itertools import permutations
 from math import isqrt
 
 import pytest
@@ -179,6 +180,24 @@ def test_what_is_held_is_what_is_credited_or_still_to_split_and_everyone_leaves(
             market.call(who, POT, way.method, receive={EUR: way.units_now}, **way.arguments)
         assert market.view(POT, "positions", account=who) == []
     assert market.world.balance(POT, EUR) == market.view(POT, "state").income
+
+
+@pytest.mark.parametrize("order", list(permutations(("alice", "bob", "carol"))), ids="-".join)
+def test_everyone_leaves_in_any_order_with_every_unit_credited_whatever_comes_between(order):
+    market = found()
+    for who, weight in (("alice", 1), ("bob", 10**9), ("carol", 7)):
+        attest(market, who, weight)
+    pay_in(market, 10**9 + 8)
+    split(market)
+    promised = {"alice": 1, "bob": 10**9, "carol": 7}
+    for who in order:
+        assert credit(market, who) == promised[who]
+        attest(market, "payer", 10**9)  # dilutes what is not split yet, and nothing else
+        pay_in(market, 999)
+        [way] = market.view(POT, "exits", account=who)
+        market.call(who, POT, way.method, receive={EUR: promised[who]}, **way.arguments)
+        assert market.view(POT, "exits", account=who) == []
+    assert market.world.balance(POT, EUR) == market.view(POT, "state").income == 3 * 999
 
 
 # Attestors and rules.

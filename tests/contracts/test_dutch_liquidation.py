@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 
 from tallystick.contracts import dutch_liquidation
@@ -287,6 +289,30 @@ def test_it_says_whose_the_lots_are_and_how_to_leave(market):
     assert market.view(SALES, "dependencies") == Dependencies(assets=(COLLATERAL, LOAN), oracles=(ORACLE,))
     [rule] = market.view(SALES, "powers")
     assert rule.bound == "from 1200000 ppm of the oracle's price down, as it falls"
+
+
+@pytest.mark.parametrize("order", list(permutations(("seller", "owner", "keeper"))), ids="-".join)
+def test_every_seller_leaves_in_any_order_with_lots_and_reserves_and_nothing_stays(order):
+    market = new_sales()
+    for number, who in enumerate(("seller", "owner", "keeper"), 1):
+        lot, reserve = 1_000 * number, 1_000 + number
+        given = {"lot": lot, "due": 30_000, "owner": "taker", "keeper": "taker", "reserve": reserve}
+        market.call(who, SALES, "start", spend={COLLATERAL: lot, LOAN: reserve}, **given)
+    later(market, 1_800)
+    take(market, 100)  # of the first: what is sold is paid for already
+    # A keeper's 610 each are paid: ten, and a fiftieth of what is due.
+    left = {"seller": (900, 391), "owner": (2_000, 392), "keeper": (3_000, 393)}
+    before = {who: market.balances(who) for who in order}
+    for who in order:
+        ways = market.view(SALES, "exits", account=who)
+        promised = {way.asset: way.units_now for way in ways}
+        [arguments] = {tuple(way.arguments.items()) for way in ways}
+        market.call(who, SALES, "cancel", receive=promised, **dict(arguments))
+        after = market.balances(who)
+        assert after[COLLATERAL] - before[who][COLLATERAL] == left[who][0]
+        assert after[LOAN] - before[who][LOAN] == left[who][1]
+        assert market.view(SALES, "exits", account=who) == []
+    assert market.balances(SALES) in ({}, {COLLATERAL: 0, LOAN: 0})
 
 
 def test_pieces_cost_no_less_than_the_whole():

@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from tallystick.ledger.contract import Exit, Power
 from tallystick.ledger.rejections import Code, Rejection
 from tests.contracts import feeds
 from tests.contracts.market import Market
-from tests.ledger.world import DAY, SECOND, deploy
+from tests.ledger.world import DAY, SECOND, deploy, transfer
 from tests.shared_data import shared
 
 SWAP, UST, LUNA = "terra-swap", "ust@terra-swap", "luna@terra-swap"
@@ -211,6 +212,24 @@ def test_a_swap_of_everything_still_pays_for_nothing_is_owed_that_cannot_be_made
         )
     ]
     assert redeem(market, units, receive={LUNA: way[0].units_now}) == way[0].units_now
+
+
+@pytest.mark.parametrize("order", list(permutations(("terra", "alice", "bob"))), ids="-".join)
+def test_everyone_leaves_in_any_order_paid_as_told_at_the_turn_and_the_last_gets_least(order):
+    market = found()
+    third = 6_000 * MILLION
+    gifts = (transfer("terra", (UST, who, third)) for who in ("alice", "bob"))
+    market.world.do("terra", *gifts, transfer("terra", (UST, "mint", 500 * MILLION)))
+    paid = []
+    for who in order:
+        [way] = market.view(SWAP, "exits", account=who)
+        before = market.world.balance(who, LUNA)
+        market.call(who, SWAP, way.method, spend=way.spend, receive={LUNA: way.units_now}, **way.arguments)
+        paid.append(market.world.balance(who, LUNA) - before)
+        assert market.world.balance(who, UST) == 0
+        assert market.view(SWAP, "exits", account=who) == []
+    # 50^2 x 6000 / (P (P + 6000)) million dollars, with P = 50, 6050, 12050, in tokens of 80
+    assert paid == [619_834_710_743, 2_571_928_260, 862_059_056]
 
 
 def test_it_describes_itself_with_the_warning(market):

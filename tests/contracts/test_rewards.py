@@ -1,6 +1,7 @@
 """Rewards: nothing lost with carry, Synthetix's numbers without, and every refusal beside a neighbour."""
 
 from fractions import Fraction
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -183,6 +184,28 @@ def test_with_carry_the_last_one_out_has_the_others_fractions_so_nothing_is_left
     market.call("carol", POOL, "claim" if leaver == "withdraw" else "exit")
     assert paid == ["33", "33"]
     assert market.world.balance(POOL, GOLD) == 0
+
+
+@pytest.mark.parametrize("order", list(permutations(STAKERS)), ids="-".join)
+@pytest.mark.parametrize("carry", [True, False], ids=["carry", "no carry"])
+def test_everyone_leaves_in_any_order_with_the_whole_stake_and_no_less_than_was_promised(carry, order):
+    market = found(carry=carry)
+    for who, units in zip(STAKERS, (1, 10**9, 3), strict=True):
+        stake(market, who, units)
+    notify(market, 1_000_003)
+    notify(market, WEEK + 1, SILVER)
+    wait(market, 61)  # the periods run on while they leave
+    promised = {who: {asset: earned(market, who, asset) for asset in (GOLD, SILVER)} for who in STAKERS}
+    for who in order:
+        ways = market.view(POOL, "exits", account=who)
+        assert all(way.units_later == 0 for way in ways)
+        for way in ways:
+            market.call(who, POOL, way.method, receive={way.asset: way.units_now}, **way.arguments)
+        assert market.world.balance(who, STAKED) == 10**12
+        for asset, units in promised[who].items():
+            assert market.world.balance(who, asset) - 10**12 >= units
+        assert market.view(POOL, "exits", account=who) == []
+    assert market.world.balance(POOL, STAKED) == 0
 
 
 def test_with_carry_a_fraction_stays_the_stakers_own_until_it_is_a_unit():

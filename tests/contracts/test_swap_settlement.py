@@ -1,5 +1,7 @@
 """Swap settlement: several parties, all or nothing, netted or gross, and in lots where that was agreed."""
 
+from itertools import permutations
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -250,6 +252,26 @@ def test_a_party_that_is_frozen_at_the_deadline_holds_the_others_for_an_hour_and
     market.world.do(ISSUER, msgspec.structs.replace(frozen, listed=False))
     market.call("stranger", SWAP, "refund", leg=1)
     assert everybody(market) == UNTOUCHED
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+def test_everyone_leaves_a_deal_that_does_not_settle_in_any_order_with_all_that_was_paid_in(order):
+    market = found(**LOTS | {"lots_least": 10})
+    pay_in(market, carol=499)
+    market.world.store.write({("limits",): Limits(timers_per_batch_max=0)})  # no timer helps them
+    market.world.time = DEADLINE + SETTLING_SECONDS * SECOND
+    for number in order:
+        due = market.view(SWAP, "dues")[number]
+        [way] = [
+            way for way in market.view(SWAP, "exits", account=due.payer) if way.arguments == {"leg": number}
+        ]
+        assert (way.units_now, way.units_later) == (499 if number == 3 else due.units, 0)
+        # The call may be anybody's, who receives nothing: so the payer makes it.
+        receive = {way.asset: way.units_now}
+        market.call(due.payer, SWAP, way.method, receive=receive, **way.arguments)
+    assert everybody(market) == UNTOUCHED
+    assert all(market.view(SWAP, "exits", account=who) == [] for who in PARTIES)
+    assert [market.world.balance(SWAP, asset) for asset in (BOND, EUR)] == [0, 0]
 
 
 # What it says about itself, and refusals.
