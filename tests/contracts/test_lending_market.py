@@ -220,6 +220,20 @@ def test_a_debt_is_repaid_in_part_in_whole_and_by_others(market):
     assert state(market).borrowed == 0
 
 
+def test_a_borrower_leaves_in_one_call_though_a_stranger_repays_a_share_before_it(market):
+    shares = position(market, "alice").debt_shares
+    act(market, "bob", "repay_for", shares=1, borrower="alice")
+    assert refuses(market, "alice", "repay", shares=shares).code is Refusal.POSITION_EXCEEDED
+    short = market.refused("alice", MARKET, "repay_all", spend={LOAN: 29_999})
+    assert short.code is Code.BUDGET_EXCEEDED
+    repaid = market.call("alice", MARKET, "repay_all", spend={LOAN: 30_000})
+    assert repaid == {"units": "30000", "shares": str(shares - 1)}
+    assert position(market, "alice").debt_shares == 0
+    nothing = refuses(market, "alice", "repay_all")
+    assert (nothing.code, nothing.facts["has"]) == (Refusal.POSITION_EXCEEDED, "0")
+    act(market, "alice", "withdraw_collateral", units=1_000)
+
+
 def test_who_owes_nothing_leaves_whatever_the_oracle_says(empty):
     act(empty, "lender", "supply", units=1_000)
     act(empty, "alice", "supply_collateral", units=10)
@@ -517,7 +531,7 @@ def test_it_says_what_it_holds_who_owes_and_how_to_leave(market):
     ]
     assert market.view(MARKET, "positions", account="lender") == []
     assert market.view(MARKET, "exits", account="alice") == [
-        Exit("repay", {"shares": 30_000 * 10**6}, LOAN, 0, spend={LOAN: 30_000}),
+        Exit("repay_all", {}, LOAN, 0, spend={LOAN: 30_000}),
         Exit("withdraw_collateral", {"units": 1_000}, COLLATERAL, 0, 1_000),
     ]
     [way] = market.view(MARKET, "exits", account="lender")

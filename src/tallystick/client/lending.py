@@ -117,7 +117,7 @@ def repay_call(
 ) -> Call:
     """Return the call that repays `units`, or without them the whole debt.
 
-    The whole is named by its shares; interest until the transaction settles may cost the slippage more.
+    The whole is what is owed when the transaction settles; interest until then may cost the slippage more.
     """
     if units is not None:
         return _call(market, account, "repay", {"units": units}, spend={market.loan: units})
@@ -125,7 +125,7 @@ def repay_call(
     if not position.debt_shares:
         raise LendingError(f"{account} owes nothing in {market.name}")
     most = more_slippage(position.debt_units, slippage_bps)
-    return _call(market, account, "repay", {"shares": position.debt_shares}, spend={market.loan: most})
+    return _call(market, account, "repay_all", {}, spend={market.loan: most})
 
 
 # ------------------------------------------------------------------------------------------- liquidation

@@ -435,6 +435,17 @@ class LendingMarket(Contract):
         """Repay another's debt. Apart from `repay`, so that a mandate can allow one without the other."""
         return self._repay(ctx, borrower, units, shares)
 
+    @method
+    def repay_all(self, ctx: CallContext) -> Moved:
+        """Repay all that the caller owes at this moment: what the call may spend is the bound.
+
+        `repay` refuses more shares than are owed, as the original does, and anybody may repay a share before
+        it. This call cannot be made to fail like that.
+        """
+        shares = self._loan(ctx, ctx.caller).shares
+        self._check_has("debt_shares", max(shares, 1), shares)
+        return self._repay(ctx, ctx.caller, 0, shares)
+
     def _repay(self, ctx: CallContext, borrower: str, units: int, shares: int) -> Moved:
         _exactly_one(units, shares, "units", "shares")
         market, _ = self._accrue(ctx)
@@ -877,8 +888,8 @@ class LendingMarket(Contract):
         debt = units_up(loan.shares, market.borrowed, market.debt_shares)
         affordable = min(debt, ctx.available(account, params.loan)) if debt else 0
         if affordable > 0:
-            amount = {"shares": loan.shares} if affordable == debt else {"units": affordable}
-            ways.append(Exit("repay", amount, params.loan, 0, spend={params.loan: affordable}))
+            way = ("repay_all", {}) if affordable == debt else ("repay", {"units": affordable})
+            ways.append(Exit(*way, params.loan, 0, spend={params.loan: affordable}))
         if loan.collateral:
             price = self._attempt_price(ctx)[0] if loan.shares else None
             free = self._free(loan, mul_div_up(debt, WAD, params.lltv), price)
