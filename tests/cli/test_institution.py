@@ -90,6 +90,35 @@ def test_a_sheet_as_csv_has_a_row_for_each_holding_and_debt(desk):
     desk.refused("institution sheet bank-ag --csv --json", code="usage", exit_code=2)
 
 
+def test_what_is_attested_is_told_with_who_and_when_and_what_counts_zero_with_why(desk, tmp_path):
+    desk("account open auditor")
+    desk(
+        "contract deploy papers attestations --account bank --obligor bank-ag --arg 'attestors=[\"auditor\"]'"
+    )
+    day = 86_400_000_000
+    now = desk.json("institution sheet bank-ag")["time"]
+    said = {"what": "EUR", "units": "700", "expires": str(now + day), "matures": "0", "reference": "report 7"}
+    for side, item in (("asset", "house"), ("liability", "rent")):
+        given = json.dumps({"said": said | {"side": side, "item": item}})
+        desk(f"contract call papers attest --account auditor --args '{given}'")
+    sheet = desk.json("institution sheet bank-ag")
+    [row] = [row for row in sheet["assets"] if row["where"] == "attested"]
+    assert (row["party"], row["until"], row["value"]) == ("auditor", now + day, "700")
+    assert now <= row["attested"] <= sheet["time"]
+    owed = sheet["liabilities"][-1]
+    assert (owed["attestor"], owed["value"]) == ("auditor", "700")
+    told = desk("institution sheet bank-ag")
+    assert "attested: 700 EUR by auditor at " in told
+    assert "counts until" in told
+    assert "attested: 700 EUR owed, by auditor at " in told
+    desk("asset create perk --issuer bank --kind token")
+    desk("account open bank.desk")
+    desk("institution join bank-ag --account bank.desk")
+    desk("asset issue perk@bank bank.desk 5")
+    told = desk("institution sheet bank-ag")
+    assert "counts zero: perk@bank: a token issued by itself counts zero" in told
+
+
 def test_income_and_cash_flow_say_why(desk):
     before = last(desk)
     desk("asset issue reserve@cb --leg bank:5.00")

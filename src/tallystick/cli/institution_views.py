@@ -128,9 +128,37 @@ def _sheet_lines(document: Document) -> list[str]:
     )
     if totals["equity"] is None and totals["equity_at_least"] is not None:
         lines.append(f"equity is at least {say(totals['equity_at_least'])}: what has no price counts nothing")
+    lines += _attested_lines(document)
+    lines += sorted(
+        {
+            f"counts zero: {part['asset']}: {part['why']}"
+            for row in document["assets"]
+            for part in row["parts"]
+            if part["why"] and part["value"] == "0" and row["where"] != "attested"
+        }
+    )
     lines += [f"no price: {one['asset']}: {one['reason']}" for one in document["missing"]]
     lines += [f"no answer: {one['contract']} refused: {one['code']}" for one in document["unanswered"]]
     return lines
+
+
+def _attested_lines(document: Document) -> list[str]:
+    """Return who attested what is off the ledger, when, and until when it counts."""
+    from tallystick.client.times import format_time
+
+    lines = []
+    for row in document["assets"]:
+        if row["where"] == "attested":
+            ends = "expired" if row["until"] <= document["time"] else "counts until"
+            said = f"attested: {row['units']} {row['asset']} by {row['party']}"
+            said += f" at {format_time(row['attested'])}, {ends} {format_time(row['until'])} ({row['note']})"
+            lines.append(said)
+    return lines + [
+        f"attested: {row['units']} {row['asset']} owed, by {row['attestor']}"
+        f" at {format_time(row['attested'])}"
+        for row in document["liabilities"]
+        if row["kind"] == "attested"
+    ]
 
 
 def _liability_lines(document: Document, say: "_Amounts") -> list[str]:

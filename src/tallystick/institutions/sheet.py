@@ -67,7 +67,7 @@ class AssetRow:
     term        a claim that pays later
     marketable  a free token, or a share: it must be sold or taken out of its contract
     encumbered  held, pledged, or inside a contract that does not let it go now
-    attested    said by somebody, not on the ledger
+    attested    said by somebody, not on the ledger: `party` signed it at `attested`, until `until`
     """
 
     account: str
@@ -85,6 +85,7 @@ class AssetRow:
     maturity: Bucket
     liquidity: Liquidity
     parts: tuple[Part, ...]
+    attested: int = 0
 
     @property
     def currency(self) -> str:
@@ -106,6 +107,7 @@ class LiabilityRow:
 
     `kind` is `claim`, `debt` or `attested`; `status` is outstanding, requested, due or defaulted. `value` is
     at par, rounded up. A row below zero is what lies with that holder for the institution itself.
+    What is attested was signed by `attestor` at `attested`, microseconds UTC.
     """
 
     asset: str
@@ -122,6 +124,8 @@ class LiabilityRow:
     maturity: Bucket
     value: int | None
     why: str = ""
+    attestor: str = ""
+    attested: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,6 +493,7 @@ class _Making:
             maturity=bucket_of(due, now=self.now),
             liquidity="attested",
             parts=(part,),
+            attested=statement.attested,
         )
 
     def _stated_liability(self, contract: str, statement: Statement) -> LiabilityRow:
@@ -513,6 +518,8 @@ class _Making:
             maturity=bucket_of(due, now=self.now),
             value=None if isinstance(price, Missing) else price.value_up(statement.units),
             why=price.reason if isinstance(price, Missing) else "",
+            attestor=statement.attestor,
+            attested=statement.attested,
         )
 
 

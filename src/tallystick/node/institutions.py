@@ -44,6 +44,7 @@ _NUMBERS: Final = frozenset(
         "until",
         "due",
         "priced",
+        "attested",
         "as_of",
         "index",
         "n",
@@ -191,6 +192,7 @@ def sheet_document(made: Sheet, *, rows: int | None = None) -> Document:
 _CSV_FIELDS: Final = (
     *("side", "account", "asset", "kind", "units", "free_units", "where", "party", "until", "note"),
     *("obligor", "standing", "status", "rank", "currency", "maturity", "liquidity", "value", "why"),
+    *("attestor", "attested"),
 )
 
 
