@@ -66,7 +66,9 @@ def test_a_payment_by_url_shows_on_the_file(desk, remote):
 
 def test_the_trust_lens_is_the_same(desk, remote):
     assert same(desk, remote, "trust alice")[0]["obligors"][0]["name"] == "bank-ag"
-    same(desk, remote, "trust eur@bank --unit USD --price-from nowhere")
+    same(desk, remote, "trust eur@bank --unit USD")
+    line = "trust eur@bank --unit USD --price-from nowhere"
+    assert remote.refused(line, code="unknown_contract") == desk.refused(line, code="unknown_contract")
     line = "pay alice bob 1.00 eur@bank --dry-run"
     assert remote.json(line)["trust"][0]["parts"] == desk.json(line)["trust"][0]["parts"]
     assert remote.refused("trust nobody", code="unknown_account") == desk.refused(
@@ -78,7 +80,9 @@ def test_what_is_said_of_institutions_is_the_same(desk, remote):
     assert same(desk, remote, "institution list")[0]["accounts"] == ["bank"]
     sheet = same(desk, remote, "institution sheet bank-ag")[0]
     assert (sheet["unit"], sheet["totals"]["liabilities"]) == ("EUR", "15000")
-    same(desk, remote, "institution sheet bank-ag --at 5 --unit USD --price-from nowhere")
+    same(desk, remote, "institution sheet bank-ag --at 5 --unit USD")
+    line = "institution sheet bank-ag --at 5 --unit USD --price-from nowhere"
+    assert remote.refused(line, code="unknown_contract") == desk.refused(line, code="unknown_contract")
     same(desk, remote, "institution income bank-ag --from 5")
     same(desk, remote, "institution cash-flow bank-ag --from 5 --to 6")
     assert same(desk, remote, "institution coverage bank-ag")[0]["crossings"][0]["below"]
