@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.node.faults import NotYet, PriceBookRefused
+from tallystick.node.faults import IntervalReversed, NotYet, PriceBookRefused
 from tallystick.node.institutions import PastAnswer, answer_past
 from tallystick.node.journal import Journal
 from tallystick.node.past import Moments
@@ -88,8 +88,10 @@ def test_what_a_process_of_its_own_found_is_read_as_if_found_here(ledger):
     with pytest.raises(PriceBookRefused, match="has the fields"):
         answer_past(str(path), "sheet", "alice-inc", asked | {"book": {}}).read()
     period = {"start": 5, "end": 4, "unit": "EUR", "price_from": [], "book": None}
-    with pytest.raises(NotYet):
+    with pytest.raises(IntervalReversed) as interval:
         answer_past(str(path), "period", "alice-inc", period).read()
+    assert (interval.value.start, interval.value.end) == (5, 4)
+    assert answer_past(str(path), "period", "alice-inc", period | {"end": 5}).read()["end"] == 5
     assert PastAnswer({"a": 1}).read() == {"a": 1}
 
 
