@@ -40,11 +40,12 @@ def _room(rooms: str = "", packages: str = "", *, in_functions: str = "", **rest
     )
 
 
-_UNDER_STRESS = "crypto ledger log contracts institutions solvency venue protocol"
+_UNDER_STRESS = "crypto collector ledger log contracts institutions solvency venue protocol"
 
 # `solvency`, `venue` and `venue_host` have no file yet; their first one is held to this.
 TABLE: dict[str, Room] = {
     "crypto": _room(packages="nacl"),
+    "collector": _room(),
     "ledger": _room("crypto", "msgspec"),
     "log": _room("crypto"),
     "contracts": _room("ledger", files_apart=True),
@@ -62,7 +63,7 @@ TABLE: dict[str, Room] = {
         rooms_in_files=(("stress", "drill"),),  # the drill process
         version=True,
     ),
-    "client": _room("crypto ledger log protocol", "httpx msgspec stdnum", version=True),
+    "client": _room("crypto collector ledger log protocol", "httpx msgspec stdnum", version=True),
     "cli": _room("client", "msgspec click", in_functions="node venue_host solvency stress", version=True),
 }
 

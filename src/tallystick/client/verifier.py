@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from tallystick import collector
 from tallystick.client.amounts import format_count
 from tallystick.client.errors import ClientError
 from tallystick.client.log_key import read_log_key
@@ -160,7 +161,8 @@ def verify(
         progress=progress,
     )
     try:
-        return verification.run()
+        with collector.spared():
+            return verification.run()
     except VerificationFailed:
         source.check_unchanged()
         raise
@@ -206,11 +208,11 @@ class _Verification:
         except SourceError as error:
             if error.index is None:
                 raise
-            failed = VerificationFailed(error.index, str(error))
-            self._raise_earlier_signature(failed)
-            raise failed from error
+            self._raise_earlier_signature(error.index)
+            # Not kept in a variable: the error would hold this frame, and it the error, with the whole state.
+            raise VerificationFailed(error.index, str(error)) from error
         except VerificationFailed as failed:
-            self._raise_earlier_signature(failed)
+            self._raise_earlier_signature(failed.index)
             raise
         return self._verdict()
 
@@ -380,10 +382,10 @@ class _Verification:
         if bad is not None:
             raise VerificationFailed(bad.entry, bad.what)
 
-    def _raise_earlier_signature(self, failed: VerificationFailed) -> None:
-        """Raise a bad signature that stands before another failure."""
+    def _raise_earlier_signature(self, index: int) -> None:
+        """Raise a bad signature that stands before entry `index`, where something else is wrong."""
         bad = None if self._checker is None else self._checker.drain()
-        if bad is not None and bad.entry < failed.index:
+        if bad is not None and bad.entry < index:
             raise VerificationFailed(bad.entry, bad.what) from None
 
     def _verdict(self) -> Verdict:

@@ -16,17 +16,16 @@ calls. Contract instances come first: they say which code knows a namespace's ty
 Refused: pickles (they run code), and believing the file because it is ours.
 """
 
-import gc
 import hashlib
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from tallystick import collector
 from tallystick.ledger.apply import chain_id
 from tallystick.ledger.contract import Contract
 from tallystick.ledger.encoding import encode_key, encode_value
@@ -118,7 +117,7 @@ def load_snapshot(
         header = msgspec.json.decode(next(iterator, b""), type=Header)
         if (header.format, header.size, header.root) != (FORMAT, size, root.hex()):
             raise SnapshotCorrupt(f"its head says {header}, the log says size {size} and root {root.hex()}")
-        with _collector_paused():
+        with collector.paused():
             tree = StateTree.build(_loaded(iterator, state, header.pairs, contracts, progress))
     except (msgspec.MsgspecError, UnicodeError, ValueError, LookupError, TypeError, struct.error) as error:
         raise SnapshotCorrupt(f"it does not decode: {error}") from error
@@ -139,18 +138,6 @@ def _without_digest(parts: Iterable[bytes]) -> Iterator[bytes]:
         held = part
     if held != digest.digest():
         raise SnapshotCorrupt("its digest is another")
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Millions of objects are about to be made, none of them garbage: looking for any would be quadratic."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _loaded(

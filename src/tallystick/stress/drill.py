@@ -13,13 +13,12 @@ on paying what it can afterwards: what comes in later is shared among those who 
 the order in which institutions ran short: on what day, and after how many rounds of calls on that day.
 """
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from tallystick import collector
 from tallystick.institutions.books import Books
 from tallystick.institutions.holdings import holdings_of
 from tallystick.ledger import transactions as tx
@@ -52,20 +51,8 @@ def run_drill(
 
     `index` is the log index of the fork's first entry. Raises `ScenarioInvalid`.
     """
-    with _collector_paused():
+    with collector.paused():
         return Drill(state, kinds, scenario, index=index).run(state_root=state_root, progress=progress)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the collector from walking a heap that only grows: a fifth of a large drill's time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class Drill:
