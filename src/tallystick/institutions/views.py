@@ -38,9 +38,12 @@ class Views:
                 for account, institution in self.watch.learn(receipt):
                     self.coverage.join(institution, self._had(account, receipts[place:]))
             # Most entries move what is people's between people, and are left at this one look.
-            if receipt.sender in owners or any(
-                posting[0] in owners or "/" in posting[0] for posting in receipt.postings
-            ):
+            is_ours = receipt.sender in owners
+            for posting in receipt.postings:
+                if posting[0] in owners or "/" in posting[0]:
+                    is_ours = True
+                    break
+            if is_ours:
                 found += self.coverage.follow(receipt)
                 found += self.licences.follow(receipt)
             self.upto = receipt.index + 1

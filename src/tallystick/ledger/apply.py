@@ -246,9 +246,11 @@ def _check_identity(state: Overlay, authentic: tx.AuthenticTransaction, batch: B
             raise Rejection(Code.ONCE_USED, once=once, id=used.id, index=used.index)
     if transaction.ledger != batch.ledger:
         raise Rejection(Code.WRONG_LEDGER, ledger=transaction.ledger[:64], expected=batch.ledger)
-    if authentic.size_bytes > batch.limits.transaction_bytes_max:
+    if len(authentic.payload) > batch.limits.transaction_bytes_max:
         raise Rejection(
-            Code.OVERSIZE, size_bytes=authentic.size_bytes, size_bytes_max=batch.limits.transaction_bytes_max
+            Code.OVERSIZE,
+            size_bytes=len(authentic.payload),
+            size_bytes_max=batch.limits.transaction_bytes_max,
         )
     if transaction.expires <= batch.time:
         raise Rejection(Code.EXPIRED, expires=transaction.expires, time=batch.time)

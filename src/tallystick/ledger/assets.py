@@ -150,17 +150,22 @@ def _post_legs(x: Execution, source: str, legs: tuple[Leg, ...], *, issuing: boo
 
     Rejections: `same_account`, `unknown_asset`, `unknown_account`, those of amounts and of postings.
     """
+    if len(legs) == 1:  # as below, without the sums
+        ((asset_name, recipient, amount),) = legs
+        units = parse_units(amount)
+        asset = _asset_to_post(x, source, asset_name, issuing=issuing)
+        if recipient == source:
+            raise Rejection(Code.SAME_ACCOUNT, account=source)
+        debit(x, asset, source, units)
+        credit(x, asset, recipient, units)
+        return
     assets: dict[str, Asset] = {}
     totals: dict[str, int] = {}
     credits = []
     for asset_name, recipient, amount in legs:
         units = parse_units(amount)
         if asset_name not in assets:
-            asset = x.asset(asset_name)
-            if (asset.issuer == source) is not issuing:
-                code = Code.NOT_THE_ISSUER if issuing else Code.ISSUE_REQUIRED
-                raise Rejection(code, account=source, asset=asset_name)
-            assets[asset_name] = asset
+            assets[asset_name] = _asset_to_post(x, source, asset_name, issuing=issuing)
             totals[asset_name] = 0
         if recipient == source:
             raise Rejection(Code.SAME_ACCOUNT, account=source)
@@ -170,6 +175,14 @@ def _post_legs(x: Execution, source: str, legs: tuple[Leg, ...], *, issuing: boo
         debit(x, assets[name], source, total)
     for asset, recipient, units in credits:
         credit(x, asset, recipient, units)
+
+
+def _asset_to_post(x: Execution, source: str, name: str, *, issuing: bool) -> Asset:
+    asset = x.asset(name)
+    if (asset.issuer == source) is not issuing:
+        code = Code.NOT_THE_ISSUER if issuing else Code.ISSUE_REQUIRED
+        raise Rejection(code, account=source, asset=name)
+    return asset
 
 
 def claw_back(x: Execution, action: ClawBack) -> None:

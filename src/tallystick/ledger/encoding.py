@@ -16,12 +16,8 @@ from tallystick.ledger.records import SYSTEM_TABLES, Instance
 from tallystick.ledger.store import CONTRACT_MARK, IDS, Key, Value
 
 _encoder = msgspec.json.Encoder(order="deterministic")
+encode_key: Callable[[Key], bytes] = _encoder.encode
 encode_value: Callable[[Value], bytes] = _encoder.encode
-
-
-def encode_key(key: Key) -> bytes:
-    """Return the byte form of a key."""
-    return _encoder.encode(key)
 
 
 def is_committed(key: Key) -> bool:

@@ -99,7 +99,7 @@ def unsigned(transaction: Transaction) -> AuthenticTransaction:
     """Return a transaction as if it had arrived with no signature, for forks to simulate."""
     payload = encode_transaction(transaction)
     return AuthenticTransaction(
-        transaction=transaction, signers=frozenset(), payload_hash=sha256(payload), size_bytes=len(payload)
+        transaction=transaction, signers=frozenset(), payload_hash=sha256(payload), payload=payload
     )
 
 

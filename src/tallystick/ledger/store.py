@@ -121,22 +121,40 @@ class Store:
         """Merge `writes`, keeping every index."""
         values = self.values
         for key, value in writes.items():
-            namespace = key[0]
-            if namespace == IDS:
-                if value is None:
-                    self.ids.pop(key[1], None)
-                elif key not in values:
-                    self.ids.setdefault(key[1], []).append(key)
-            elif (value is None) == (key in values) and is_ordered(namespace):
-                index = self.ordered.setdefault(namespace, SortedKeys())
-                if value is None:
-                    index.remove(key)
-                else:
-                    index.add(key)
+            if key[0] == IDS:
+                self.write_id(key, value)
+                continue
+            if (value is None) == (key in values):
+                self.note_moved(key, gone=value is None)
             if value is None:
                 values.pop(key, None)
             else:
                 values[key] = value
+
+    def write_id(self, key: Key, value: Value) -> None:
+        """Merge one transaction id; a slot's ids are forgotten together."""
+        if value is None:
+            self.ids.pop(key[1], None)
+            self.values.pop(key, None)
+            return
+        if key not in self.values:
+            slot = self.ids.get(key[1])
+            if slot is None:
+                slot = self.ids[key[1]] = []
+            slot.append(key)
+        self.values[key] = value
+
+    def note_moved(self, key: Key, *, gone: bool) -> None:
+        """Keep the sorted keys of a namespace that may be scanned, when one appears or goes."""
+        namespace = key[0]
+        if is_ordered(namespace):
+            index = self.ordered.get(namespace)
+            if index is None:
+                index = self.ordered[namespace] = SortedKeys()
+            if gone:
+                index.remove(key)
+            else:
+                index.add(key)
 
     def next_key(self, namespace: str, key: Key, *, inclusive: bool) -> Key | None:
         """Return the namespace's first key after `key`, or at it if `inclusive`."""

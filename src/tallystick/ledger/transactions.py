@@ -329,12 +329,12 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthenticTransaction(msgspec.Struct, frozen=True):
-    """A decoded transaction and the keys whose signatures over it verify."""
+    """A decoded transaction, the payload that spells it, and the keys whose signatures over it verify."""
 
     transaction: Transaction
     signers: frozenset[bytes]
     payload_hash: bytes
-    size_bytes: int
+    payload: bytes
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode  # maps in key order, whoever writes them
@@ -416,5 +416,5 @@ def authenticate(data: bytes, *, check_signatures: bool = True) -> AuthenticTran
         transaction=decode_payload(payload),
         signers=frozenset([signature.keyid for signature in envelope.signatures]),
         payload_hash=sha256(payload),
-        size_bytes=len(payload),
+        payload=payload,
     )

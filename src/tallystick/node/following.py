@@ -15,13 +15,12 @@ take.
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from threading import Event, Thread
 from typing import Final, TypeVar
 
-from tallystick.ledger.store import Key, Value
 from tallystick.node.faults import NodeFault, NotTheWriter, Stopped
 from tallystick.node.journal import Journal
 from tallystick.node.service import Done, Lag, Service, ServiceLimits
@@ -42,7 +41,6 @@ class FollowingService(Service):
         self._level_at = time.monotonic()
         """When the file last held nothing that is not shown."""
         self._seen = self._file_version()
-        ledger.commitment.state.watch = self._follow_writes
         self._thread = Thread(target=self._follow, name="follower", daemon=True)
         self._thread.start()
 
@@ -108,8 +106,3 @@ class FollowingService(Service):
             self._version += 1
         if size > before:
             self._tell_listeners()
-
-    def _follow_writes(self, writes: Mapping[Key, Value]) -> None:
-        """Keep the indexes in step, just before the state moves."""
-        self.index.follow(writes, self.ledger.state.values)
-        self.books.follow(writes)

@@ -22,7 +22,6 @@ from typing import Any, Final, Self, cast
 
 import msgspec
 
-from tallystick.crypto import sha256
 from tallystick.ledger.apply import Kinds, batch_context
 from tallystick.ledger.execution import Execution
 from tallystick.ledger.fork import Fork, preview, unsigned
@@ -36,7 +35,6 @@ from tallystick.ledger.transactions import (
     AuthenticTransaction,
     Transaction,
     authenticate,
-    decode_envelope,
 )
 from tallystick.log.note import (
     NoteError,
@@ -64,7 +62,7 @@ from tallystick.node.journal import Journal
 from tallystick.node.lock import WriterLock
 from tallystick.node.log_tree import LogTree
 from tallystick.node.recovery import Root, checked_genesis, recover, replay_tail
-from tallystick.node.sequencer import Accepted, Batch, Sequencer, Signed, repeat_of
+from tallystick.node.sequencer import Accepted, Batch, Sequencer, Signed, repeat_in
 from tallystick.node.snapshot import Progress, snapshot_parts
 from tallystick.protocol import KINDS
 
@@ -400,17 +398,16 @@ class LedgerFile:
     def _submit_batch(self, signed: Sequence[Signed], time: int | None) -> list[Outcome]:
         settled = [self._find_repeat(one) for one in signed]
         fresh = [one for one, found in zip(signed, settled, strict=True) if found is None]
-        receipts: dict[int, bytes] = {}
+        entries: list[Entry] = []
         executed: list[Accepted | Rejection] = []
         if fresh:
             batch = self._execute(fresh, time)
             if batch.entries:
                 self._make_durable(batch)
-            receipts = {entry.index: entry.receipt for entry in batch.entries}
-            executed = batch.outcomes
+            entries, executed = batch.entries, batch.outcomes
         # From here everything is durable.
         remaining = iter(executed)
-        outcomes = [self._outcome(found or next(remaining), receipts) for found in settled]
+        outcomes = [self._outcome(found or next(remaining), entries) for found in settled]
         self._snapshot_if_due()
         return outcomes
 
@@ -424,8 +421,7 @@ class LedgerFile:
         if entry is None:
             return None
         check_entry(entry, index=entry.index)
-        payload_hash = sha256(decode_envelope(entry.envelope).payload)
-        return repeat_of(transaction.id, signed.authentic, index=entry.index, payload_hash=payload_hash)
+        return repeat_in(entry, signed.authentic)
 
     def _execute(self, signed: Sequence[Signed], time: int | None) -> Batch:
         try:
@@ -451,12 +447,12 @@ class LedgerFile:
         self._log.queue(entry.leaf for entry in batch.entries)
         self._doubt = Doubt.NOTHING
 
-    def _outcome(self, what: Accepted | Rejection, receipts: dict[int, bytes]) -> Outcome:
+    def _outcome(self, what: Accepted | Rejection, entries: Sequence[Entry]) -> Outcome:
+        """Return what a transaction is answered with; `entries` are those of its batch."""
         if isinstance(what, Rejection):
             return Outcome(rejection=what)
-        receipt = receipts.get(what.index)
-        if receipt is None:
-            receipt = self.entry(what.index).receipt
+        place = what.index - entries[0].index if entries else -1
+        receipt = entries[place].receipt if place >= 0 else self.entry(what.index).receipt
         return Outcome(receipt=receipt, index=what.index, repeated=what.repeated)
 
     def _write_checkpoint(self, log_key: SigningKey) -> None:

@@ -9,18 +9,23 @@ A batch in which nothing is accepted and no timer is due leaves nothing behind: 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tallystick.crypto import sha256
 from tallystick.ledger.apply import Kinds, apply, begin_batch
 from tallystick.ledger.execution import BatchContext
 from tallystick.ledger.receipts import Receipt, encode_receipt
 from tallystick.ledger.records import Clock
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.ledger.store import Overlay, State, Store
-from tallystick.ledger.transactions import AuthenticTransaction
+from tallystick.ledger.store import Key, Overlay, State, Store, Value
+from tallystick.ledger.transactions import AuthenticTransaction, Transaction, decode_envelope
 from tallystick.node.entries import Entry, timers_entry, transaction_entry
+
+_ABSENT: Any = object()
+_NO_SLOT: Final = 1 << 62
+_TOO_LATE: Final = frozenset({Code.EXPIRED, Code.ID_OUT_OF_WINDOW})
 
 
 class Signed(NamedTuple):
@@ -40,7 +45,17 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 class Batch:
     """What one execution did: the overlay, the entries to write, and an outcome for each transaction."""
 
-    __slots__ = ("entries", "first_index", "height", "outcomes", "overlay", "receipts", "time")
+    __slots__ = (
+        "_named",
+        "_named_upto",
+        "entries",
+        "first_index",
+        "height",
+        "outcomes",
+        "overlay",
+        "receipts",
+        "time",
+    )
 
     def __init__(self, overlay: Overlay, *, height: int, time: int, first_index: int) -> None:
         self.overlay = overlay
@@ -51,11 +66,56 @@ class Batch:
         self.receipts: list[Receipt] = []
         """What the entries' receipts say, for views that follow the batch when it is merged."""
         self.outcomes: list[Accepted | Rejection] = []
+        self._named: dict[tuple[str | None, str | None], Entry] = {}
+        self._named_upto = 0
 
     @property
     def end_index(self) -> int:
         """The index of the first entry after this batch."""
         return self.first_index + len(self.entries)
+
+    def entry_of(self, transaction: Transaction) -> Entry | None:
+        """Return the entry of a transaction of this sender and id, from a table filled when it is asked."""
+        for entry in self.entries[self._named_upto :]:
+            self._named[entry.sender, entry.id] = entry
+        self._named_upto = len(self.entries)
+        return self._named.get((transaction.sender, transaction.id))
+
+
+class Ahead:
+    """The state as the pending batches leave it: one look at `writes` finds what any of them wrote.
+
+    Looking down through each batch's overlay would cost a call a batch at every read; only scans do. What a
+    merged batch wrote may stay in `writes` until nothing is pending: the store then says the same.
+    """
+
+    __slots__ = ("_first_slot", "_state", "_top", "_writes")
+
+    def __init__(self, state: Store, top: Overlay, writes: dict[Key, Value], *, first_slot: int) -> None:
+        self._state = state
+        self._top = top
+        self._writes = writes
+        self._first_slot = first_slot
+        """The earliest slot that a pending batch remembers an id in."""
+
+    def get(self, key: Key) -> Value:
+        """Return the value at `key`, or None."""
+        value = self._writes.get(key, _ABSENT)
+        return self._state.get(key) if value is _ABSENT else value
+
+    def next_key(self, namespace: str, key: Key, *, inclusive: bool) -> Key | None:
+        """Return the namespace's first live key after `key`, or at it if `inclusive`."""
+        return self._top.next_key(namespace, key, inclusive=inclusive)
+
+    def previous_key(self, namespace: str, key: Key, *, inclusive: bool) -> Key | None:
+        """Return the namespace's last live key before `key`, or at it if `inclusive`."""
+        return self._top.previous_key(namespace, key, inclusive=inclusive)
+
+    def ids_before(self, slot: int) -> list[Key]:
+        """Return the keys of the remembered transaction ids of all slots before `slot`, by slot."""
+        if self._first_slot < slot:
+            return self._top.ids_before(slot)
+        return [key for key in self._state.ids_before(slot) if self._writes.get(key, key) is not None]
 
 
 class Sequencer:
@@ -67,7 +127,9 @@ class Sequencer:
         self.index = index
         """The index of the next entry to be confirmed."""
         self._pending: list[Batch] = []
-        self._pending_ids: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._writes: dict[Key, Value] = {}
+        """What the pending batches wrote, in one."""
+        self._first_slot = _NO_SLOT
 
     @property
     def pending(self) -> Sequence[Batch]:
@@ -84,44 +146,48 @@ class Sequencer:
 
         An `InvariantViolation` passes through and leaves nothing behind.
         """
-        top: State = self._pending[-1].overlay if self._pending else self.state
-        clock: Clock = top.get(("clock",))
+        below: State = self.state
+        if self._pending:
+            below = Ahead(self.state, self._pending[-1].overlay, self._writes, first_slot=self._first_slot)
+        clock: Clock = below.get(("clock",))
         height, time = clock.height + 1, max(time, clock.time)
         index = self.next_index
-        overlay, context, due = begin_batch(top, self.kinds, height=height, time=time, index=index)
+        overlay, context, due = begin_batch(below, self.kinds, height=height, time=time, index=index)
         batch = Batch(overlay, height=height, time=time, first_index=index)
         if due is not None:
             receipt = encode_receipt(due)
             batch.receipts.append(due)
             batch.entries.append(timers_entry(index=index, height=height, time=time, receipt=receipt))
-        ids: dict[tuple[str, str], tuple[int, bytes]] = {}
         for envelope, authentic in signed:
-            batch.outcomes.append(self._execute_one(batch, context, ids, envelope, authentic))
+            batch.outcomes.append(self._execute_one(batch, context, envelope, authentic))
         if batch.entries:
-            self._pending.append(batch)
-            self._pending_ids.update(ids)
+            self._push(batch)
         return batch
 
+    def _push(self, batch: Batch) -> None:
+        writes = batch.overlay.writes
+        self._pending.append(batch)
+        self._writes.update(writes)
+        self._first_slot = min([key[1] for key in writes if key[0] == "ids"], default=self._first_slot)
+
     def _execute_one(
-        self,
-        batch: Batch,
-        context: BatchContext,
-        ids: dict[tuple[str, str], tuple[int, bytes]],
-        envelope: bytes,
-        authentic: AuthenticTransaction,
+        self, batch: Batch, context: BatchContext, envelope: bytes, authentic: AuthenticTransaction
     ) -> Accepted | Rejection:
         transaction = authentic.transaction
-        name = transaction.sender, transaction.id
-        known = ids.get(name) or self._pending_ids.get(name)
-        if known is not None:
-            return repeat_of(transaction.id, authentic, index=known[0], payload_hash=known[1])
+        if transaction.once is not None:
+            # Its id may lie outside the window that the state remembers.
+            known = self._find_pending(authentic, batch)
+            if known is not None:
+                return known
         try:
             receipt = apply(batch.overlay, authentic, context)
         except Rejection as refused:
             if refused.code is Code.DUPLICATE:
                 return Accepted(refused.facts["index"], repeated=True)
+            if refused.code in _TOO_LATE:
+                # Time may have left the window since a pending batch took it.
+                return self._find_pending(authentic, batch) or refused
             return refused
-        ids[name] = receipt.index, authentic.payload_hash
         batch.receipts.append(receipt)
         batch.entries.append(
             transaction_entry(
@@ -136,6 +202,14 @@ class Sequencer:
         )
         return Accepted(receipt.index)
 
+    def _find_pending(self, authentic: AuthenticTransaction, batch: Batch) -> Accepted | Rejection | None:
+        """Return what a transaction is answered with that a batch knows which no journal has yet."""
+        for one in (batch, *self._pending):
+            entry = one.entry_of(authentic.transaction)
+            if entry is not None:
+                return repeat_in(entry, authentic)
+        return None
+
     def confirm(self, batch: Batch) -> None:
         """Merge the oldest pending batch, whose entries are durable now."""
         if not self._pending or self._pending[0] is not batch:
@@ -143,9 +217,8 @@ class Sequencer:
         self.state.write(batch.overlay.writes)
         self.index = batch.end_index
         del self._pending[0]
-        for entry in batch.entries:
-            if entry.sender is not None and entry.id is not None:
-                del self._pending_ids[entry.sender, entry.id]
+        if not self._pending:
+            self._forget_pending()
 
     def confirm_root(self) -> None:
         """Count a root entry, which changes no state. Nothing may be pending: it would stand too early."""
@@ -155,18 +228,20 @@ class Sequencer:
 
     def drop(self, batch: Batch) -> None:
         """Forget a pending batch and all that were executed on top of it."""
-        at = self._pending.index(batch)
-        for dropped in self._pending[at:]:
-            for entry in dropped.entries:
-                if entry.sender is not None and entry.id is not None:
-                    del self._pending_ids[entry.sender, entry.id]
-        del self._pending[at:]
+        kept = self._pending[: self._pending.index(batch)]
+        self._forget_pending()
+        for one in kept:
+            self._push(one)
+
+    def _forget_pending(self) -> None:
+        self._pending, self._writes, self._first_slot = [], {}, _NO_SLOT
 
 
-def repeat_of(
-    identifier: str, authentic: AuthenticTransaction, *, index: int, payload_hash: bytes
-) -> Accepted | Rejection:
-    """Return what a known id is answered with: its place in the log, or `id_reused` for another payload."""
-    if authentic.payload_hash == payload_hash:
-        return Accepted(index, repeated=True)
-    return Rejection(Code.ID_REUSED, id=identifier, index=index)
+def repeat_in(entry: Entry, authentic: AuthenticTransaction) -> Accepted | Rejection:
+    """Return what a transaction is answered with whose sender and id an entry has.
+
+    That is its place in the log, or `id_reused` if the entry has another payload.
+    """
+    if sha256(decode_envelope(entry.envelope).payload) == authentic.payload_hash:
+        return Accepted(entry.index, repeated=True)
+    return Rejection(Code.ID_REUSED, id=authentic.transaction.id, index=entry.index)

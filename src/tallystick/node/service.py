@@ -19,14 +19,17 @@ import sys
 import time as system_time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 
+from tallystick import collector
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.store import Key, Value
+from tallystick.node.commitment import Moved
 from tallystick.node.drills import Drills
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
@@ -163,6 +166,8 @@ class Service:
         self._checkpoint_due = 0.0
         self._retry_at = 0.0
         sys.setswitchinterval(_SWITCH_SECONDS)
+        self._spared = ExitStack()
+        self._spared.enter_context(collector.spared())
         self._verifiers = VerifyPool(self.limits.verify_processes)
         self._threads = [
             Thread(target=self._execute_or_stop, name="executor", daemon=True),
@@ -182,7 +187,7 @@ class Service:
         """What keeps the node from accepting at the moment, if anything does."""
         self.listeners: list[Merged] = []
         """Called with the log's size after every merge, in the executor's thread."""
-        self.index = StateIndex(ledger.state.values)
+        self._index_state()
         self.drills = Drills(ledger.path, lambda: ledger.size)
         self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
         self.views = LiveViews(
@@ -195,6 +200,16 @@ class Service:
         self._waiting = 0
         self._version = 0
         """Odd while the state moves, and another number once it has."""
+
+    def _index_state(self) -> None:
+        """Index the state as it is, and from now on whatever is merged into it."""
+        self.index = StateIndex(self.ledger.state.values)
+        self.ledger.commitment.state.watch = self._keep_in_step
+
+    def _keep_in_step(self, writes: dict[Key, Value], moved: Sequence[Moved]) -> None:
+        """Let the indexes follow what was merged. Under the state lock."""
+        self.index.follow(moved)
+        self.books.follow(writes)
 
     # The door. Any thread.
 
@@ -282,6 +297,7 @@ class Service:
         self._inbox.put(None)
         for thread in self._threads:
             thread.join()
+        self._spared.close()
 
     def _verify(self, request: _Request, start: int) -> None:
         def verified(verdicts: list[Verdict] | NodeFault) -> None:
@@ -439,9 +455,6 @@ class Service:
             batch = executed.staged.batch
             with self.state_lock:
                 self._version += 1
-                if batch.entries:
-                    self.index.follow(batch.overlay.writes, self.ledger.state.values)
-                    self.books.follow(batch.overlay.writes)
                 outcomes = iter(self.ledger.merge(executed.staged))
                 self.views.follow(batch.receipts)
                 self._version += 1
@@ -546,7 +559,7 @@ class Service:
         try:
             with self.state_lock:
                 self.ledger.settle()
-                self.index = StateIndex(self.ledger.state.values)
+                self._index_state()
                 self.books.forget()
                 self.views.mend()
         except NodeFault as again:

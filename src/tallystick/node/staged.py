@@ -82,7 +82,13 @@ class StagedLedger(LedgerFile):
             self._make_writable()
         now = self.now()
         oldest = _id_of_time(now - _WINDOW + _MARGIN)
-        found = [self._find_repeat(one) if self._may_be_old(one, oldest) else None for one in signed]
+        maybe_old = [place for place, one in enumerate(signed) if self._may_be_old(one, oldest)]
+        if not maybe_old:
+            batch = self._execute(signed, now)
+            return Staged(batch, batch.outcomes)
+        found: list[Accepted | Rejection | None] = [None] * len(signed)
+        for place in maybe_old:
+            found[place] = self._find_repeat(signed[place])
         batch = self._execute([one for one, known in zip(signed, found, strict=True) if known is None], now)
         executed = iter(batch.outcomes)
         settled = [known or next(executed) for known in found]
@@ -107,8 +113,7 @@ class StagedLedger(LedgerFile):
             self._sequencer.confirm(batch)
             self._log.queue(entry.leaf for entry in batch.entries)
             self._doubt = Doubt.NOTHING
-        receipts = {entry.index: entry.receipt for entry in batch.entries}
-        return [self._outcome(what, receipts) for what in staged.settled]
+        return [self._outcome(what, batch.entries) for what in staged.settled]
 
     def drop(self, staged: Staged) -> None:
         """Forget a pending batch whose write failed, and every one on top of it."""

@@ -7,10 +7,11 @@ state alone, follows every merge, and is built anew when the node starts, so not
 Refused: an index inside the store. Replicas and verifiers would pay for it in time and memory.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tallystick.ledger.store import Key, SortedKeys, Value
+from tallystick.node.commitment import Moved
 
 LISTED: Final = frozenset(
     {
@@ -35,16 +36,16 @@ class StateIndex:
                     found.setdefault(derived[0], []).append(derived)
         self._tables = {table: SortedKeys(keys) for table, keys in found.items()}
 
-    def follow(self, writes: Mapping[Key, Value], before: Mapping[Key, Value]) -> None:
-        """Take in what is about to be written; `before` is the state that it will be written to."""
-        for key, value in writes.items():
-            if key[0] not in LISTED or (value is None) is (key not in before):
+    def follow(self, moved: Iterable[Moved]) -> None:
+        """Take in which keys of the state appeared or went."""
+        for key, before, after in moved:
+            if key[0] not in LISTED:
                 continue
-            if value is None:
-                for gone in (key, *_derived(key, before[key])):
+            if after is None:
+                for gone in (key, *_derived(key, before)):
                     self._tables[gone[0]].remove(gone)
             else:
-                for new in (key, *_derived(key, value)):
+                for new in (key, *_derived(key, after)):
                     self._table(new[0]).add(new)
 
     def keys(self, *prefix: Any, after: Key | None = None) -> Iterator[Key]:

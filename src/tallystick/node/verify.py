@@ -24,8 +24,9 @@ from typing import Any, Final
 
 import msgspec
 
+from tallystick import collector
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.ledger.transactions import AuthenticTransaction, Transaction, authenticate, encode_transaction
+from tallystick.ledger.transactions import AuthenticTransaction, Transaction, authenticate
 from tallystick.node.faults import NodeFault
 from tallystick.node.sequencer import Signed
 
@@ -204,11 +205,10 @@ def _rebuilt(envelope: bytes, answer: _Answer) -> Verdict:
     if isinstance(answer, _Refused):
         return Rejection(Code(answer.code), **answer.facts)
     payload = answer.payload
+    transaction = _decode_transaction(payload)
     return Signed(
         envelope,
-        AuthenticTransaction(
-            _decode_transaction(payload), frozenset(answer.signers), answer.payload_hash, len(payload)
-        ),
+        AuthenticTransaction(transaction, frozenset(answer.signers), answer.payload_hash, payload),
     )
 
 
@@ -219,12 +219,13 @@ def _work(connection: Connection, parent: int) -> None:
     """Answer chunks until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node ends its workers; the terminal does not
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while os.getppid() == parent:
-        try:
-            chunk = _decode_chunk(connection.recv_bytes())
-        except (EOFError, OSError):
-            return
-        connection.send_bytes(_encode([_checked(envelope) for envelope in chunk]))
+    with collector.spared():
+        while os.getppid() == parent:
+            try:
+                chunk = _decode_chunk(connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            connection.send_bytes(_encode([_checked(envelope) for envelope in chunk]))
 
 
 def _checked(envelope: bytes) -> _Answer:
@@ -232,5 +233,4 @@ def _checked(envelope: bytes) -> _Answer:
         authentic = authenticate(envelope)
     except Rejection as refused:
         return _Refused(refused.code.value, refused.facts)
-    payload = encode_transaction(authentic.transaction)  # the only encoding, so these are the signed bytes
-    return _Passed(payload, list(authentic.signers), authentic.payload_hash)
+    return _Passed(authentic.payload, list(authentic.signers), authentic.payload_hash)
