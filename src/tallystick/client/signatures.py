@@ -11,6 +11,7 @@ for the arithmetic itself, for the same reason.
 """
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
@@ -28,6 +29,8 @@ CHUNKS_SENT_MAX: Final = 3
 """Chunks that one worker has at a time: one in hand, and enough waiting that it never idles."""
 CHUNKS_WAITING_MAX: Final = 48
 """Chunks that may wait for a worker before execution has to."""
+_NICENESS: Final = 10
+"""Execution is what everything waits for: it goes first where there are more processes than cores."""
 
 
 _decode: Final = msgspec.json.Decoder(Envelope).decode
@@ -177,6 +180,7 @@ class _Worker:
 
 def _work(chunks: Connection, verdicts: Connection) -> None:
     """Answer each chunk with its verdict until the pipe is closed."""
+    os.nice(_NICENESS)
     queue: SimpleQueue[tuple[int, Sequence[tuple[int, bytes]]] | None] = SimpleQueue()
     Thread(target=_take, args=(chunks, queue), daemon=True).start()
     while (chunk := queue.get()) is not None:
