@@ -10,9 +10,6 @@ from tests.node_service.process import node
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("account open editor critic")
-    made("asset issue eur@bank bob 1000")
     rules = {
         "attestors": ["critic", "editor"],
         "quorum": "2",
@@ -20,8 +17,12 @@ def desk(tmp_path):
         "cap_ppm": "1000000",
     }
     parameters = {"asset": "eur@bank", "rules": rules}
-    made(f"contract deploy royalties distribution --account bank --args '{json.dumps(parameters)}'")
-    return made
+    lines = [
+        "account open editor critic",
+        "asset issue eur@bank bob 1000",
+        f"contract deploy royalties distribution --account bank --args '{json.dumps(parameters)}'",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def contribute(desk):

@@ -9,12 +9,13 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path):
-    desk = Desk(tmp_path).start("alice", "bob", "central")
-    desk("institution found central-bank --account central --role central_bank")
-    desk("asset create reserve --issuer central --kind claim --obligor central-bank --owes EUR --decimals 2")
-    desk("asset issue eur@bank --leg alice:100.00 --leg bob:60.00")
-    desk("asset issue reserve@central bank 80.00")
-    return desk
+    lines = [
+        "institution found central-bank --account central --role central_bank",
+        "asset create reserve --issuer central --kind claim --obligor central-bank --owes EUR --decimals 2",
+        "asset issue eur@bank --leg alice:100.00 --leg bob:60.00",
+        "asset issue reserve@central bank 80.00",
+    ]
+    return Desk(tmp_path).start("alice", "bob", "central", then=lines)
 
 
 def test_a_full_run_names_who_fails_why_and_who_is_not_paid(desk):

@@ -10,11 +10,12 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("asset create gold --issuer bank --kind token --decimals 3")
-    made("asset issue eur@bank alice 100.00")
-    made("asset issue gold@bank bob 5.000")
-    return made
+    lines = [
+        "asset create gold --issuer bank --kind token --decimals 3",
+        "asset issue eur@bank alice 100.00",
+        "asset issue gold@bank bob 5.000",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def agreement(*, seconds: int) -> str:
@@ -57,10 +58,10 @@ def test_delivery_against_payment(desk):
 
 
 def test_past_the_deadline_the_payer_has_it_back(desk):
-    desk(f"contract deploy deal escrow --account alice --args '{agreement(seconds=3)}'")
+    desk(f"contract deploy deal escrow --account alice --args '{agreement(seconds=3600)}'")
     desk("contract call deal fund --account alice --arg leg=0 --spend eur@bank=50.00")
     assert desk.units("alice") == 5000
-    time.sleep(3)
+    desk.wait(3600)
     desk("advance")
     assert desk.json("contract view deal status")["answer"] == ["refunded", "open"]
     assert desk.units("alice") == 10000

@@ -1,47 +1,48 @@
 """A fund by hand: a request, the custodian's instruction, the claim; on a file and by a node's URL."""
 
 import json
-import time
 
 import pytest
 
 from tests.cli.desk import Desk
 from tests.node_service.process import node
 
+FUND = {
+    "cash": "eur@bank",
+    "obligor": "bank-ag",
+    "custodian": "bob",
+    "oracle": "value",
+    "owes": "XAU",
+    "window_seconds": "2",
+    "settle_seconds": "3600",
+}
+SLOW = FUND | {"window_seconds": str(365 * 86_400)}
+ORACLE = {
+    "base": "unit@metal",
+    "quote": "eur@bank",
+    "scale": "1000000",
+    "sources": [{"name": "bob", "kind": "market"}],
+    "quorum": 1,
+    "stale_seconds": 3_600,
+    "spread_ppm_max": 20_000,
+}
+DEPLOYED = [
+    "asset issue eur@bank alice 1000",
+    f"contract deploy metal fund --account bank --obligor bank-ag --args '{json.dumps(FUND)}'",
+    f"contract deploy slow fund --account bank --obligor bank-ag --args '{json.dumps(SLOW)}'",
+    f"contract deploy value oracle --account bank --args '{json.dumps(ORACLE)}'",
+]
+
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("asset issue eur@bank alice 1000")
-    fund = {
-        "cash": "eur@bank",
-        "obligor": "bank-ag",
-        "custodian": "bob",
-        "oracle": "value",
-        "owes": "XAU",
-        "window_seconds": "2",
-        "settle_seconds": "3600",
-    }
-    oracle = {
-        "base": "unit@metal",
-        "quote": "eur@bank",
-        "scale": "1000000",
-        "sources": [{"name": "bob", "kind": "market"}],
-        "quorum": 1,
-        "stale_seconds": 3_600,
-        "spread_ppm_max": 20_000,
-    }
-    made(f"contract deploy metal fund --account bank --obligor bank-ag --args '{json.dumps(fund)}'")
-    slow = fund | {"window_seconds": str(365 * 86_400)}
-    made(f"contract deploy slow fund --account bank --obligor bank-ag --args '{json.dumps(slow)}'")
-    made(f"contract deploy value oracle --account bank --args '{json.dumps(oracle)}'")
-    return made
+    return Desk(tmp_path).start("alice", "bob", then=DEPLOYED)
 
 
 def settled(desk, *, pay="0"):
     """Wait for the close of alice's window, attest 2 euro a unit, and settle it as the custodian."""
     (asked,) = desk.jsonl("fund requests metal alice")
-    time.sleep(2.1)
+    desk.wait(3)
     desk("oracle report value bob 2.00")
     desk(f"fund settle metal bob {asked['window']} note-{asked['window']} --pay-at-most {pay}")
 

@@ -7,9 +7,7 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob", "hotel")
-    made("asset issue eur@bank alice 100.00")
-    return made
+    return Desk(tmp_path).start("alice", "bob", "hotel", then=["asset issue eur@bank alice 100.00"])
 
 
 def open_hold(desk, options=""):
@@ -38,11 +36,10 @@ def test_only_the_beneficiary_releases_before_the_expiry(desk):
 
 
 def test_what_is_due_happens_when_somebody_advances(desk):
-    hold = desk.json("hold create alice hotel 80.00 eur@bank --until 1s --at-expiry capture")
+    hold = desk.json("hold create alice hotel 80.00 eur@bank --until 1h --at-expiry capture")
     assert hold["status"] == "settled"
-    import time
-
-    time.sleep(1.1)
+    assert desk.json("advance")["receipts"] == []
+    desk.wait(3600)
     [receipt] = desk.json("advance")["receipts"]
     assert receipt["sender"] == ""
     assert desk.units("hotel") == 8000

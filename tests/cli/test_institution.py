@@ -12,13 +12,14 @@ from tests.cli.desk import Desk
 @pytest.fixture
 def desk(tmp_path) -> Desk:
     """bank-ag owes alice 100.00 and bob 50.00 and has 80.00 of a central bank's money."""
-    desk = Desk(tmp_path).start("alice", "bob")
-    desk("account open cb")
-    desk("institution found cb-it --account cb --role central_bank")
-    desk("asset create reserve --issuer cb --kind claim --obligor cb-it --owes EUR --decimals 2 --unit EUR")
-    desk("asset issue reserve@cb --leg bank:80.00")
-    desk("asset issue eur@bank --leg alice:100.00 --leg bob:50.00")
-    return desk
+    lines = [
+        "account open cb",
+        "institution found cb-it --account cb --role central_bank",
+        "asset create reserve --issuer cb --kind claim --obligor cb-it --owes EUR --decimals 2 --unit EUR",
+        "asset issue reserve@cb --leg bank:80.00",
+        "asset issue eur@bank --leg alice:100.00 --leg bob:50.00",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def last(desk: Desk) -> int:

@@ -6,37 +6,38 @@ import pytest
 
 from tests.cli.desk import Desk
 
+ORACLE = {
+    "base": "gold@bank",
+    "quote": "eur@bank",
+    "scale": "1000000",
+    "sources": [
+        {"name": f"desk-{n}", "kind": "market", "window_seconds": 0, "reference": ""} for n in (1, 2, 3)
+    ],
+    "quorum": 2,
+    "stale_seconds": 3_600,
+    "spread_ppm_max": 50_000,
+}
+MARKET = {
+    "loan": "eur@bank",
+    "collateral": "gold@bank",
+    "oracle": "gold-price",
+    "freshness_seconds": 3_600,
+    "quorum": 2,
+    "rate": {"type": "linear", "base": str(10**17), "slope": "0"},
+}
+DEPLOYED = [
+    "asset create gold --issuer bank --kind token --decimals 3",
+    *(f"asset issue eur@bank {who} 10000" for who in ("lender", "borrower", "keeper")),
+    *(f"asset issue gold@bank {who} 100" for who in ("lender", "borrower", "keeper")),
+    f"contract deploy gold-price oracle --account bank --args '{json.dumps(ORACLE)}'",
+    f"contract deploy loans lending_market --account bank --args '{json.dumps(MARKET)}'",
+]
+
 
 @pytest.fixture
 def desk(tmp_path):
     """Euro (2 decimals) and gold (3), an oracle of three reporters, and a market at half of gold's worth."""
-    made = Desk(tmp_path).start("lender", "borrower", "keeper", "desk-1", "desk-2", "desk-3")
-    made("asset create gold --issuer bank --kind token --decimals 3")
-    for who in ("lender", "borrower", "keeper"):
-        made(f"asset issue eur@bank {who} 10000")
-        made(f"asset issue gold@bank {who} 100")
-    oracle = {
-        "base": "gold@bank",
-        "quote": "eur@bank",
-        "scale": "1000000",
-        "sources": [
-            {"name": f"desk-{n}", "kind": "market", "window_seconds": 0, "reference": ""} for n in (1, 2, 3)
-        ],
-        "quorum": 2,
-        "stale_seconds": 3_600,
-        "spread_ppm_max": 50_000,
-    }
-    market = {
-        "loan": "eur@bank",
-        "collateral": "gold@bank",
-        "oracle": "gold-price",
-        "freshness_seconds": 3_600,
-        "quorum": 2,
-        "rate": {"type": "linear", "base": str(10**17), "slope": "0"},
-    }
-    made(f"contract deploy gold-price oracle --account bank --args '{json.dumps(oracle)}'")
-    made(f"contract deploy loans lending_market --account bank --args '{json.dumps(market)}'")
-    return made
+    return Desk(tmp_path).start("lender", "borrower", "keeper", "desk-1", "desk-2", "desk-3", then=DEPLOYED)
 
 
 @pytest.fixture

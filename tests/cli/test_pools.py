@@ -9,39 +9,49 @@ from tests.cli.desk import Desk
 SQRT_ONE = 1 << 96
 
 
+POOLS = {
+    "pair constant_product_pool": {"asset_0": "eur@bank", "asset_1": "gold@bank"},
+    "ranges concentrated_liquidity_pool": {
+        "asset_0": "eur@bank",
+        "asset_1": "usd@bank",
+        "fee_ppm": 3000,
+        "tick_spacing": 60,
+        "sqrt_price": str(SQRT_ONE),
+    },
+    "par stable_pool": {"assets": ["eur@bank", "usd@bank"], "amplification": 100, "fee": 4_000_000},
+    "router route": {},
+}
+ISSUED = {
+    "maker": {"eur": 100_000, "usd": 100_000, "gold": 1_000},
+    "trader": {"eur": 1_000, "usd": 1_000, "gold": 10},
+}
+
+EMPTY = [
+    "asset create usd --issuer bank --kind claim --obligor bank-ag --owes USD --decimals 2",
+    "asset create gold --issuer bank --kind token --decimals 3",
+    *(f"asset issue {asset}@bank {who} {much}" for who, to in ISSUED.items() for asset, much in to.items()),
+    *(
+        f"contract deploy {what} --account maker --args '{json.dumps(given)}'"
+        for what, given in POOLS.items()
+    ),
+]
+FILLED = [
+    *EMPTY,
+    "pool add pair maker eur@bank=8000 gold@bank=100",
+    "pool add par maker eur@bank=5000 usd@bank=5000",
+    "pool add ranges maker eur@bank=3000 usd@bank=3000 --between 0.9:1.1",
+]
+
+
 @pytest.fixture
 def desk(tmp_path):
     """Euro (2 decimals), dollar (2) and gold (3); pools not yet filled; a route."""
-    made = Desk(tmp_path).start("maker", "trader")
-    made("asset create usd --issuer bank --kind claim --obligor bank-ag --owes USD --decimals 2")
-    made("asset create gold --issuer bank --kind token --decimals 3")
-    for holder, euro, dollar, gold in (("maker", 100_000, 100_000, 1_000), ("trader", 1_000, 1_000, 10)):
-        made(f"asset issue eur@bank {holder} {euro}")
-        made(f"asset issue usd@bank {holder} {dollar}")
-        made(f"asset issue gold@bank {holder} {gold}")
-    parameters = {
-        "pair constant_product_pool": {"asset_0": "eur@bank", "asset_1": "gold@bank"},
-        "ranges concentrated_liquidity_pool": {
-            "asset_0": "eur@bank",
-            "asset_1": "usd@bank",
-            "fee_ppm": 3000,
-            "tick_spacing": 60,
-            "sqrt_price": str(SQRT_ONE),
-        },
-        "par stable_pool": {"assets": ["eur@bank", "usd@bank"], "amplification": 100, "fee": 4_000_000},
-        "router route": {},
-    }
-    for what, given in parameters.items():
-        made(f"contract deploy {what} --account maker --args '{json.dumps(given)}'")
-    return made
+    return Desk(tmp_path).start("maker", "trader", then=EMPTY)
 
 
 @pytest.fixture
-def market(desk):
-    desk("pool add pair maker eur@bank=8000 gold@bank=100")
-    desk("pool add par maker eur@bank=5000 usd@bank=5000")
-    desk("pool add ranges maker eur@bank=3000 usd@bank=3000 --between 0.9:1.1")
-    return desk
+def market(tmp_path):
+    return Desk(tmp_path).start("maker", "trader", then=FILLED)
 
 
 def net(document, account, asset):

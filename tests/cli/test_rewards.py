@@ -1,34 +1,35 @@
 """Rewards by hand: a stake, what it earns, and out again; on a file and by a node's URL."""
 
 import json
-import time
 
 import pytest
 
 from tests.cli.desk import Desk
 from tests.node_service.process import node
 
+# A period as short as there is: it has released everything a second after it was paid in.
+PARAMETERS = {
+    "stake_asset": "eur@bank",
+    "rewards": [{"asset": "gold@bank", "distributor": "bob", "duration_seconds": "1"}],
+}
+DEPLOYED = [
+    "asset issue eur@bank alice 1000",
+    "asset create gold --issuer bank --kind token --decimals 3",
+    "asset issue gold@bank bob 1000",
+    f"contract deploy staking rewards --account bank --args '{json.dumps(PARAMETERS)}'",
+]
+
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("asset issue eur@bank alice 1000")
-    made("asset create gold --issuer bank --kind token --decimals 3")
-    made("asset issue gold@bank bob 1000")
-    # A period as short as there is: it has released everything a second after it was paid in.
-    parameters = {
-        "stake_asset": "eur@bank",
-        "rewards": [{"asset": "gold@bank", "distributor": "bob", "duration_seconds": "1"}],
-    }
-    made(f"contract deploy staking rewards --account bank --args '{json.dumps(parameters)}'")
-    return made
+    return Desk(tmp_path).start("alice", "bob", then=DEPLOYED)
 
 
 def earn(desk):
     """Have alice stake 100.00 alone through a whole period of 6.000 gold."""
     desk("rewards stake staking alice 100.00")
     desk("rewards fund staking bob 6.000 gold@bank")
-    time.sleep(1.1)
+    desk.wait(2)
     desk("pay bob alice 0.001 gold@bank")  # the ledger's time is that of its last entry
 
 

@@ -12,12 +12,13 @@ GOLD_FOR_EURO = "--money eur@bank --leg alice:bob:10.000:gold@bank --leg bob:ali
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("account open carol")
-    made("asset issue eur@bank bob 1000")
-    made("asset create gold --issuer bank --kind token --decimals 3")
-    made("asset issue gold@bank alice 100")
-    return made
+    lines = [
+        "account open carol",
+        "asset issue eur@bank bob 1000",
+        "asset create gold --issuer bank --kind token --decimals 3",
+        "asset issue gold@bank alice 100",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def test_delivery_against_payment_settles_with_the_last_part(desk):

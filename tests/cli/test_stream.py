@@ -7,10 +7,11 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("asset issue eur@bank alice 10000")
-    made("contract deploy streams stream --account bank --arg buffer_seconds=60")
-    return made
+    lines = [
+        "asset issue eur@bank alice 10000",
+        "contract deploy streams stream --account bank --arg buffer_seconds=60",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def test_a_lockup_is_listed_and_refunded(desk):

@@ -11,18 +11,19 @@ DAY = 86_400
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path).start("alice", "bob")
-    made("asset issue eur@bank alice 1000")
-    made("asset issue eur@bank bob 1000")
-    made("contract deploy pot vault --account bank --arg asset=eur@bank")
     windows = {
         "asset": "eur@bank",
         "window_seconds": str(3_600),
         "deposits_wait": True,
         "redemptions_wait": True,
     }
-    made(f"contract deploy slow vault --account bank --args '{json.dumps(windows)}'")
-    return made
+    lines = [
+        "asset issue eur@bank alice 1000",
+        "asset issue eur@bank bob 1000",
+        "contract deploy pot vault --account bank --arg asset=eur@bank",
+        f"contract deploy slow vault --account bank --args '{json.dumps(windows)}'",
+    ]
+    return Desk(tmp_path).start("alice", "bob", then=lines)
 
 
 def test_deposit_and_withdraw_in_amounts_of_what_the_vault_holds(desk):
