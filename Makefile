@@ -9,6 +9,8 @@ RUN_COMMAND ?= $(BIN)/tallystick demo demo.tally --force $(ARGS)
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # The one tool outside requirements.lock, because it writes it.
 UV_VERSION := 0.13.8
+# Bytecode is kept, whatever the caller's habits: without it each process of a test run compiles every test anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,10 +30,10 @@ test: setup ## run every test but the slow ones (under 15 minutes)
 test-slow: setup ## run the slow tests, with many generated examples each
 	$(BIN)/python -m pytest -n $(JOBS) -m slow --hypothesis-profile=slow
 
-check: setup ## lint, type-check and run the fast tests
+check: setup ## lint, type-check and run the fast tests (under a minute)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not long"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not long" --hypothesis-profile=check
 
 bench: setup ## list the benchmarks, or run one: make bench NAME=... [ARGS="--json --quick"]
 	$(BIN)/python -m benchmarks $(NAME) $(ARGS)

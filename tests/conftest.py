@@ -1,8 +1,8 @@
 """Hypothesis's profiles, and a count of the vectors that ran.
 
-`check` repeats the same examples each time, `slow` looks for new ones.
-`--hypothesis-profile=slow` (as in `make test-slow`) chooses the other. A test sets its own `max_examples`
-only to lower it for the sake of time: a number in a test overrides the profile.
+`test` and `check` repeat the same examples each time, `check` fewer of them; `slow` looks for new ones.
+`--hypothesis-profile=check` (as in `make check`) chooses another than `test`. A test sets its own
+`max_examples` only to lower it for the sake of time: a number in a test overrides the profile.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "check",
+    "test",
     derandomize=True,
     max_examples=50,
     stateful_step_count=30,
     deadline=None,  # machines differ; a deadline would make the outcome depend on them
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("check", settings.get_profile("test"), max_examples=20)
 settings.register_profile(
     "slow",
     max_examples=2_000,
@@ -26,7 +27,7 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("check")
+settings.load_profile("test")
 
 
 @pytest.fixture

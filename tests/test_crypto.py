@@ -158,6 +158,7 @@ def test_a_blob_cannot_order_work_of_its_own_choosing():
         unseal(blob[:50], "password")
 
 
+@pytest.mark.long
 def test_a_stronger_seal_records_its_parameters():
     blob = seal(b"secret", "password", strength=SealStrength.MODERATE)
     assert blob[:24] == b"tally-seal-1" + (3).to_bytes(4, "big") + (256 << 20).to_bytes(8, "big")

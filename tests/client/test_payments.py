@@ -78,6 +78,7 @@ def test_ubin_settles_what_an_independent_computation_settles(ubin):
     assert seen[-1] == 5_000
 
 
+@pytest.mark.long
 def test_ubin_again_settles_nothing_and_retries_only_when_asked(ubin):
     source, opening, ledger, keyring, first, path, _ = ubin
     before = {bank: ledger.balance(bank.lower(), SGD) for bank in opening}

@@ -243,6 +243,7 @@ def test_what_is_no_ledger_file_is_said_to_be_none(history, tmp_path):
             open_source(file)
 
 
+@pytest.mark.long
 def test_random_bytes_of_the_raw_file_never_pass_as_another_history(history, tmp_path):
     """A flipped byte of the file is refused, or lies where no entry is: then the verdict is the same."""
     file = history.write_file(tmp_path / "a.tally")
@@ -440,7 +441,7 @@ def test_a_false_or_missing_signature_is_named(tmp_path):
     assert first_wrong(relogged(ledger, ledger.entries).write_file(tmp_path / "a.tally")) == 3
 
 
-@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("processes", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_the_first_wrong_entry_is_named_whether_signature_or_receipt(long, tmp_path, processes):
     """Execution meets the false receipt long before the other processes have come to the signature."""
 

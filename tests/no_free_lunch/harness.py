@@ -72,6 +72,8 @@ class Setting:
     kinds: Kinds = KINDS
     accounts: tuple[str, ...] = ()
     """Accounts beside the actor and the others: an admin, an issuer. They are funded too."""
+    found_late: bool = False
+    """Whether a planted bug takes many hundred lists of moves to find: `make test` alone looks for it."""
 
     def market(self) -> Market:
         """Return a market with funded accounts and the venues set up with others' value."""

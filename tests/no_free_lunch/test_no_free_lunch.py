@@ -55,7 +55,13 @@ def test_a_longer_search_finds_none_and_tries_every_move(name):
     assert len(missed) <= (len(moves) // 5 if len(venues) > 1 else 0), missed
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if setting.found_late else name
+        for name, setting in PLANTED.items()
+    ],
+)
 def test_a_planted_bug_is_found(name):
     # As above, which lists are drawn is chance: a longer search finds what a short one missed.
     for effort in (8, 32, 128):

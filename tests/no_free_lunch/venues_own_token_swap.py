@@ -109,6 +109,8 @@ class PaysTheSpread(OwnTokenSwap):
 
 
 PLANTED = {
-    f"own-token swap, {bug.kind}": setting(own_token_swap(kind=bug.kind), kinds=with_kinds(bug))
-    for bug in (PaysOneTokenMore(), PaysTheSpread())
+    f"own-token swap, {bug.kind}": setting(
+        own_token_swap(kind=bug.kind), kinds=with_kinds(bug), found_late=late
+    )
+    for bug, late in ((PaysOneTokenMore(), False), (PaysTheSpread(), True))
 }

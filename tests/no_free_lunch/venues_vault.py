@@ -142,6 +142,7 @@ PLANTED = {
         (vault("vault", kind="pays_one_more", waits=True, virtual_offset=0),),
         prices=PRICES,
         kinds=with_kinds(PaysOneMore()),
+        found_late=True,
     ),
     "vault, rounds withdrawals down": Setting(
         (vault("vault", kind="rounds_withdrawals_down", virtual_offset=None),),

@@ -1,4 +1,5 @@
 import random
+import shutil
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.node.economy import (
     SECOND,
     START,
     Desk,
+    VirtualClock,
     create_ledger,
     dump,
     open_ledger,
@@ -26,8 +28,10 @@ def path(tmp_path):
     return tmp_path / "test.tally"
 
 
-@pytest.fixture
-def ledger(path):
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory):
+    """Return a ledger file with 320 trades, and its time, to be copied."""
+    path = tmp_path_factory.mktemp("traded") / "test.tally"
     with create_ledger(path) as made:
         desk = Desk(made)
         desk.found()
@@ -35,6 +39,14 @@ def ledger(path):
             desk.trade(40, seed=seed)
             made._clock.time += 9 * SECOND
             made.checkpoint()
+        return path, made.now()
+
+
+@pytest.fixture
+def ledger(path, traded):
+    file, time = traded
+    shutil.copy(file, path)
+    with open_ledger(path, clock=VirtualClock(time)) as made:
         yield made
 
 

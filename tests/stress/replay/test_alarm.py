@@ -110,6 +110,7 @@ def test_the_sweep_says_where_svb_would_not_have_alarmed(watched):
     assert low < Fraction("0.85")  # below all of the press's range
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "assumption"),
     [
