@@ -25,15 +25,15 @@ run: setup ## set up, then make, verify and serve a demonstration ledger (ARGS="
 	$(RUN_COMMAND)
 
 test: setup ## run every test but the slow ones (under 15 minutes)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: setup ## run the slow tests, with many generated examples each
-	$(BIN)/python -m pytest -n $(JOBS) -m slow --hypothesis-profile=slow
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow --hypothesis-profile=slow
 
 check: setup ## lint, type-check and run the fast tests (under a minute)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not long" --hypothesis-profile=check
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not long" --hypothesis-profile=check
 
 bench: setup ## list the benchmarks, or run one: make bench NAME=... [ARGS="--json --quick"]
 	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
