@@ -509,6 +509,7 @@ def test_a_checkpoint_that_stands_behind_no_root_is_refused(tmp_path):
     assert first_wrong(ledger.write_file(tmp_path / "a.tally")) == 9
 
 
+@pytest.mark.long
 def test_tiles_must_be_whole_and_may_be_absent(long, tmp_path):
     file = long.write_file(tmp_path / "a.tally")
     rewrite(file, "DELETE FROM tile WHERE level = 0 AND idx = 3")

@@ -83,7 +83,7 @@ def test_conservation_and_backing_hold_after_every_step_of_anybodys_calls(name):
     steps = st.lists(st.tuples(st.sampled_from(PROVIDERS), one_move(setting.venues)), min_size=4, max_size=16)
     went = Counter()
 
-    @settings(max_examples=20)
+    @settings(max_examples=settings().max_examples * 2 // 5)
     @given(steps)
     def property_holds(steps):
         with market.forked():
@@ -108,7 +108,7 @@ def test_everyone_leaves_in_the_worst_order_and_is_paid_what_was_promised(name):
         if "add" in venue.moves:
             market.world.do(ACTOR, *venue.moves["add"](market, ACTOR, 777_777, 333_333))
 
-    @settings(max_examples=10)
+    @settings(max_examples=settings().max_examples // 5)
     @given(move_lists(venues, most=8))
     def property_holds(moves):
         with market.forked():

@@ -33,6 +33,7 @@ def test_the_least_help_is_exactly_what_was_missing_and_one_unit_less_is_not_eno
         assert len(street.drill(helped).failures) == failures
 
 
+@pytest.mark.long
 def test_help_that_others_need_as_well_is_found_through_the_drill_itself(street):
     street.deposit("birch", "alder", 25_000)
     street.drain("birch", 25_000)
