@@ -34,9 +34,6 @@ CHUNK_ENVELOPES: Final = 128
 _IN_FLIGHT: Final = 2
 """Chunks that a worker has at a time: it never waits for the next while one is on its way."""
 
-_NICENESS: Final = 10
-"""The executor is what everything waits for: it goes first where there are more processes than cores."""
-
 _CHUNK_BYTES: Final = 65_536
 """A second chunk must fit into the pipe: the worker, stuck with a large answer, would not read it."""
 
@@ -222,7 +219,6 @@ def _work(connection: Connection, parent: int) -> None:
     """Answer chunks until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node ends its workers; the terminal does not
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(_NICENESS)
     with collector.spared():
         while os.getppid() == parent:
             try:
