@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tallystick.cli import demo
-from tallystick.cli.frame import CommandError
+from tallystick.cli.errors import CommandError
 from tallystick.cli.session import Session
 from tallystick.node.config import Config
 from tests.cli.desk import Desk

@@ -1,6 +1,7 @@
 """The command line: one file a command, loaded when it is called.
 
-    frame      what every command shares: output, errors, exit codes, common options
+    errors     what a command itself finds wrong, and the exit codes
+    frame      what every command shares: output, how errors are told, common options
     session    what a command opens: the ledger file, the keyring, the log's key
     opened     what is asked of a ledger file; remote is the same for a node at a URL
     asking     what is asked of contracts

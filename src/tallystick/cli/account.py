@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallystick.cli.changes import changing, settle
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 

@@ -24,7 +24,7 @@ def command(session: Session, *, timer: int | None, account: str | None) -> None
     """
     import msgspec
 
-    from tallystick.cli.frame import CommandError
+    from tallystick.cli.errors import CommandError
     from tallystick.client.actions import RunTimer
     from tallystick.client.vocabulary import decode_receipt
 

@@ -20,7 +20,7 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.cli.frame import CommandError
+from tallystick.cli.errors import CommandError
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session, read_file, write_new
 from tallystick.cli.trust import trust_in_short

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.seed import (
     PASSWORD_SUFFIX,
     clear_demonstration,

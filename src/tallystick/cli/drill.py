@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session, align, read_file
 from tallystick.cli.trust import percent
 from tallystick.client.amounts import format_amount

@@ -1,9 +1,4 @@
-"""The frame of every command: its output, its errors and its exit code, in one place.
-
-    0  done
-    1  rejected      the ledger, or a witness, said no; nothing changed
-    2  usage         something given does not fit: an option, a file, a password
-    3  proof failed  a history, receipt, balance or checkpoint does not show what it claims
+"""The frame of every command: its output, its errors and its exit code (`errors`), in one place.
 
 An error says what is wrong, with which numbers, and then `hint:` on its own line what to do. With `--json`
 standard output is JSON whatever happens, an error included, so that a program reads one stream; the words
@@ -21,32 +16,10 @@ from typing import Any, Final, NoReturn
 
 import click
 
-DONE: Final = 0
-REJECTED: Final = 1
-USAGE: Final = 2
-PROOF_FAILED: Final = 3
+from tallystick.cli.errors import DONE, PROOF_FAILED, REJECTED, USAGE, CommandError
 
 _MODULES: Final = {"import": "import_"}
 """Commands whose name Python keeps for itself."""
-
-
-class CommandError(Exception):
-    """What a command itself finds wrong with what it was given."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str = "",
-        code: str = "usage",
-        exit_code: int = USAGE,
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.facts = facts or {}
-        self.hint = hint
-        self.code = code
-        self.exit_code = exit_code
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import click
 
 from tallystick.cli.asking import asker, parameters_of, told
 from tallystick.cli.changes import MINOR, changing, settle, units_of
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 

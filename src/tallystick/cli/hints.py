@@ -8,7 +8,7 @@ rejection does not carry is left out instead of failing.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tallystick.cli.frame import PROOF_FAILED, REJECTED
+from tallystick.cli.errors import PROOF_FAILED, REJECTED
 
 HINTS: Final[Mapping[str, str]] = {
     "insufficient_balance": "tallystick balance {account} {asset}; what is in holds cannot move",

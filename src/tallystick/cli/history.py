@@ -2,7 +2,8 @@
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session
 
 

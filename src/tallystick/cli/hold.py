@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from tallystick.cli.changes import MINOR, changing, parse_amounts, settle
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 

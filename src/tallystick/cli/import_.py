@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.session import Session
 
 if TYPE_CHECKING:

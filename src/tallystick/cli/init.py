@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.cli.account import keys_from
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 import click
 import msgspec
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session, align
 
 _HOLDERS_SHOWN = 12

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.session import Session, read_file
 
 APART = "keys stay on your machine, and --ledger only says beside which file they lie"

@@ -3,7 +3,8 @@
 import click
 
 from tallystick.cli.changes import MINOR, changing, parse_amounts, parse_leg, settle
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session
 
 

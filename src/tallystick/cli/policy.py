@@ -4,7 +4,8 @@ import click
 
 from tallystick.cli.asset import parse_rules
 from tallystick.cli.changes import changing, settle
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session
 

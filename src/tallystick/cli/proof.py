@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside, read_file, write_new
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tallystick.cli.frame import CommandError
+from tallystick.cli.errors import CommandError
 from tallystick.cli.opened import Moved, OpenLedger, PastBalance, Row
 from tallystick.client.http import Client
 from tallystick.client.questions import assets, institutions, state, trust

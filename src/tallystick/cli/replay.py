@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session, read_file
 
 TEMPLATE_HINT: Final = "tallystick replay --template prints a case that explains itself"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import LOG_KEY_SUFFIX, Session, beside
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tallystick.cli.frame import CommandError
+from tallystick.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from tallystick.cli.opened import OpenLedger

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.cli.changes import assets_of, missing_of, parties, told_missing
-from tallystick.cli.frame import CommandError, make_command
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.opened import OpenLedger
 from tallystick.cli.session import Session, read_file
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from tallystick.cli.changes import tell_receipt
-from tallystick.cli.frame import REJECTED, explain, make_command, tell
+from tallystick.cli.errors import REJECTED
+from tallystick.cli.frame import explain, make_command, tell
 from tallystick.cli.session import Session, read_file
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.frame import PROOF_FAILED, CommandError, make_command
+from tallystick.cli.errors import PROOF_FAILED, CommandError
+from tallystick.cli.frame import make_command
 from tallystick.cli.session import Session
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.frame import CommandError, make_command, make_group
+from tallystick.cli.errors import CommandError
+from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.proof import OUT, QUORUM, WITNESSES, checkpointed, quorum_of
 from tallystick.cli.session import Session, beside, read_file, read_log_key, write_new
 
