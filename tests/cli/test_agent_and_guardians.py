@@ -43,6 +43,23 @@ def test_rotated_keys_take_over_at_once(desk, tmp_path):
     desk.refused("pay alice bob 1 eur@bank", code="unauthorised")
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_mandates_end_with_the_old_keys_unless_they_are_kept(desk, kept):
+    desk("mandate grant alice groceries --to agent --cap eur@bank=15.00 --every 1d --expires 30d")
+    new = desk.jsonl("keys new alice#new")[0]["key"]
+    told = desk(f"account rotate alice --key {new} {'--keep-mandates' if kept else ''} --dry-run")
+    assert ("its mandates stay" in told, "its mandates end" in told) == (kept, not kept)
+    desk(f"account rotate alice --key {new} {'--keep-mandates' if kept else ''}")
+    assert desk.json("account show alice")["keys"] == [new]
+    pay = "pay alice shop 10.00 eur@bank --mandate groceries --sender agent"
+    if kept:
+        desk(pay)
+        assert (desk.units("alice"), desk.units("shop")) == (9_000, 1_000)
+    else:
+        desk.refused(pay, code="unknown_mandate")
+        assert (desk.units("alice"), desk.units("shop")) == (10_000, 0)
+
+
 def test_the_operators_key_is_changed_as_the_runbook_says(desk):
     operator = desk.json("info")["operator"]
     old = desk.json(f"account show {operator}")["keys"]

@@ -195,19 +195,30 @@ def list_(session: Session) -> None:
     "rotate",
     changes=True,
     example="""\
-tallystick keys new alice#new && tallystick account rotate alice --key did:key:z6Mk...""",
+tallystick keys new alice#new && tallystick account rotate alice --key did:key:z6Mk...
+tallystick account rotate alice --key did:key:z6Mk... --keep-mandates""",
 )
 @click.argument("name")
 @KEY
 @THRESHOLD
-def rotate(session: Session, name: str, dids: tuple[str, ...], threshold: int) -> None:
-    """Replace an account's keys at once. The old ones sign this, and nothing after it."""
+@click.option("--keep-mandates", is_flag=True, help="Let the account's mandates go on; without it they end.")
+def rotate(
+    session: Session, name: str, dids: tuple[str, ...], threshold: int, *, keep_mandates: bool
+) -> None:
+    """Replace an account's keys at once. The old ones sign this, and nothing after it.
+
+    The account's mandates end with the old keys, for whoever stole those may have granted some.
+    --keep-mandates is for a change of keys that were never in other hands.
+    """
     from tallystick.client.actions import RotateKeys
 
     if not dids:
         raise CommandError("no new key is named", hint="tallystick keys new makes one; name it with --key")
     with changing(session) as ledger:
-        settle(session, ledger, name, RotateKeys(account=name, keys=keys_from(dids), threshold=threshold))
+        action = RotateKeys(
+            account=name, keys=keys_from(dids), threshold=threshold, keep_mandates=keep_mandates
+        )
+        settle(session, ledger, name, action)
 
 
 @command.add_command
