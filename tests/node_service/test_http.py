@@ -132,6 +132,36 @@ def test_a_preview_says_what_would_happen_and_changes_nothing(client: httpx.Clie
     assert client.post("/v1/preview", content=too_much).status_code == 422
 
 
+@pytest.mark.parametrize("query", ["", f"asset={EUR}", f"limit=2&asset={EUR}", "limit=1000", "limit=1"])
+def test_a_history_read_on_the_short_way_is_the_one_on_the_long_way(client: httpx.Client, query: str) -> None:
+    short = client.get(f"/v1/accounts/alice/history?{query}")
+    # An argument that only the framework knows, and that changes nothing.
+    long = client.get(f"/v1/accounts/alice/history?{query}{'&' if query else ''}order=oldest")
+    assert short.status_code == long.status_code == 200
+    assert short.json() == long.json()
+    assert short.json()["items"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=0", 400),
+        ("limit=1001", 400),
+        ("limit=0001", 400),
+        ("limit=x", 400),
+        ("limit=", 400),
+        ("asset=no@such", 404),
+        (f"asset={'a' * 201}", 400),
+        ("asset=%ff", 404),
+        ("unknown=1", 200),
+    ],
+)
+def test_an_unusual_history_is_answered_by_the_framework(
+    client: httpx.Client, query: str, status: int
+) -> None:
+    assert client.get(f"/v1/accounts/alice/history?{query}").status_code == status
+
+
 def test_balances_now_and_at_an_entry_and_the_history_that_leads_there(
     client: httpx.Client, desk: Desk
 ) -> None:

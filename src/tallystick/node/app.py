@@ -19,7 +19,6 @@ from litestar.response import Stream
 from tallystick import __version__
 from tallystick.node.config import Config
 from tallystick.node.front import App, Front
-from tallystick.node.log_files import LogFiles
 from tallystick.node.metrics import Metrics
 from tallystick.node.problems import RequestProblem, describe_problem
 from tallystick.node.readers import Readers
@@ -54,7 +53,7 @@ class Application:
         self.front = Front(
             service,
             config=config,
-            log_files=LogFiles(self._readers),
+            readers=self._readers,
             metrics=self.metrics,
             app=litestar,
             documents={

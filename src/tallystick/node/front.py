@@ -24,7 +24,9 @@ from tallystick.node.log_files import LogFiles
 from tallystick.node.metrics import Metrics
 from tallystick.node.problems import RequestProblem, describe_problem
 from tallystick.node.rates import Rates
-from tallystick.node.routes.accounts import current_balance
+from tallystick.node.readers import Readers
+from tallystick.node.routes.accounts import current_balance, history_page
+from tallystick.node.routes.asking import PAGE_MAX
 from tallystick.node.service import Answer, Service
 
 Scope = Any
@@ -34,6 +36,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON: Final = b"application/json"
 _IMMUTABLE: Final = b"public, max-age=31536000, immutable"
+_ASSET_CHARS_MAX: Final = 200
 _encode: Final = msgspec.json.Encoder().encode
 _decode_many: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -74,16 +77,17 @@ class Front:
         service: Service,
         *,
         config: Config,
-        log_files: LogFiles,
+        readers: Readers,
         metrics: Metrics,
         app: App,
         documents: dict[str, tuple[bytes, bytes]],
     ) -> None:
         self._service = service
         self._config = config
-        self._log_files = log_files
+        self._log_files = LogFiles(readers)
         self._metrics = metrics
         self._app = app
+        self._readers = readers
         self._documents = documents
         self._rates = Rates(config.address_rate)
         self._under_way = 0
@@ -140,6 +144,9 @@ class Front:
             await answer(send, 200, body, kind, cache=_IMMUTABLE if immutable else b"no-cache")
         elif method == "GET" and (asked := _balance_asked(path, scope["query_string"])):
             await answer(send, 200, _encode(current_balance(self._service, *asked)))
+        elif method == "GET" and (history := _history_asked(path, scope["query_string"])):
+            account, wanted = history
+            await answer(send, 200, _encode(await history_page(self._readers, account, **wanted)))
         else:
             await self._app(scope, receive, send)
 
@@ -252,6 +259,32 @@ def _balance_asked(path: str, query: bytes) -> tuple[str, str] | None:
     if query or len(parts) != 6 or parts[:3] != ["", "v1", "accounts"] or parts[4] != "balances":
         return None
     return (unquote(parts[3]), unquote(parts[5])) if parts[3] and parts[5] else None
+
+
+def _history_asked(path: str, query: bytes) -> tuple[str, dict[str, Any]] | None:
+    """Return account and arguments of a first page of a history, as wallets ask for it.
+
+    Whatever else is asked, or asked wrongly, is the framework's, which knows every argument and its bounds.
+    """
+    parts = path.split("/")
+    if len(parts) != 5 or parts[:3] != ["", "v1", "accounts"] or parts[4] != "history" or not parts[3]:
+        return None
+    wanted: dict[str, Any] = {}
+    for pair in query.decode("ascii", "replace").split("&") if query else ():
+        name, _, value = pair.partition("=")
+        if name in wanted or not value:
+            return None
+        if name == "asset" and len(value) <= _ASSET_CHARS_MAX and "+" not in value:
+            wanted[name] = unquote(value)
+        elif name == "limit" and _is_limit(value):
+            wanted[name] = int(value)
+        else:
+            return None
+    return parts[3], wanted
+
+
+def _is_limit(text: str) -> bool:
+    return len(text) <= 4 and text.isascii() and text.isdigit() and text[0] != "0" and int(text) <= PAGE_MAX
 
 
 def _encoded_outcome(outcome: Outcome) -> bytes:

@@ -17,6 +17,7 @@ programmer can read the file without us. Refused as well: the state as SQL rows 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,12 +41,23 @@ _SCHEMA: Final = (
 )
 _ENTRY_COLUMNS: Final = "idx, leaf, envelope, receipt, sender, id"
 _ROWS_A_STATEMENT: Final = (256, 64, 16, 4, 1)
-_INSERT_ENTRIES: Final = {
-    rows: f"INSERT INTO entry VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * rows)}"  # noqa: S608 (no outside text)
-    for rows in _ROWS_A_STATEMENT
-}
 _PAGE: Final = 256
 """Entries fetched at a time: few enough that large envelopes stay bounded."""
+
+
+def insert_rows(connection: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows of equal length, many in one statement; `insert` is what stands before VALUES.
+
+    The interpreter's lock changes hands at each statement. Row by row, threads that have work to do, such as
+    the execution of the next batch, would stand still while this one is written.
+    """
+    start = 0
+    for count in _ROWS_A_STATEMENT:
+        while len(rows) - start >= count:
+            row = f"({', '.join('?' * len(rows[0]))})"
+            values = list(chain.from_iterable(rows[start : start + count]))
+            connection.execute(f"{insert} VALUES {', '.join([row] * count)}", values)
+            start += count
 
 
 class Journal:
@@ -162,19 +174,12 @@ class Journal:
             raise NotDurable("a reader keeps the write-ahead log from being folded in", size=size)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries, inside `writing`.
-
-        Many rows go in one statement, because the interpreter's lock changes hands at each: row by row, the
-        thread that executes the next batch would stand still while this one is written.
-        """
-        start = 0
-        for rows in _ROWS_A_STATEMENT:
-            while len(entries) - start >= rows:
-                values: list[Any] = []
-                for entry in entries[start : start + rows]:
-                    values += (entry.index, entry.leaf, entry.envelope, entry.receipt, entry.sender, entry.id)
-                self.connection.execute(_INSERT_ENTRIES[rows], values)
-                start += rows
+        """Add entries, inside `writing`."""
+        rows = [
+            (entry.index, entry.leaf, entry.envelope, entry.receipt, entry.sender, entry.id)
+            for entry in entries
+        ]
+        insert_rows(self.connection, "INSERT INTO entry", rows)
 
     def put_tiles(self, tiles: Iterable[Tile]) -> None:
         """Store tiles, each in place of its narrower self, inside `writing`."""
@@ -292,6 +297,14 @@ class Journal:
             for row in rows:
                 yield Entry(*row)
             start = rows[-1][0] + 1
+
+    def receipts(self, *, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Iterate over (index, receipt) of the entries from `start` and below `end`, unchecked."""
+        for at in range(start, end, _PAGE):
+            yield from self._rows(
+                "SELECT idx, receipt FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx",
+                (at, min(at + _PAGE, end)),
+            )
 
     def leaves(self, *, start: int, end: int) -> list[bytes]:
         """Return the leaves of consecutive entries. Raises `JournalCorrupt` if one is missing."""

@@ -17,7 +17,7 @@ Refused: balances by day or by entry, stored ahead. Nobody knows which moments w
 
 import sqlite3
 import time as system_time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -27,12 +27,14 @@ import msgspec
 from tallystick.ledger.receipts import WireReceipt, decode_receipt
 from tallystick.log.leaf import Leaf
 from tallystick.node.faults import BeforeGenesis, JournalCorrupt, NodeFault, NotYet
+from tallystick.node.journal import insert_rows
 from tallystick.node.ledger_file import LedgerFile
 from tallystick.node.snapshot import Progress
 
 _ENTRIES_PER_WRITE: Final = 10_000
 _CHECKED_ROWS_MAX: Final = 1_000_000
-_RECEIPTS_KEPT: Final = 64
+_RECEIPTS_KEPT: Final = 8_192
+"""About 10 MB: an account that is looked at is looked at again, and its newest row is checked each time."""
 _TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS {schema}.{prefix}posting (idx INTEGER, n INTEGER, account TEXT, asset TEXT,
     change TEXT, balance TEXT, time INTEGER, PRIMARY KEY (idx, n)) WITHOUT ROWID""",
@@ -285,15 +287,13 @@ class Projections:
     def _insert(self, tables: str, start: int, end: int) -> None:
         postings: list[tuple[Any, ...]] = []
         events: list[tuple[Any, ...]] = []
-        for entry in self._ledger.journal.entries(start=start, end=end):
-            if entry.receipt:
-                receipt = _decoded(entry.receipt, entry.index)
+        for index, encoded in self._ledger.journal.receipts(start=start, end=end):
+            if encoded:
+                receipt = _decoded(encoded, index)
                 postings += _posting_rows(receipt)
                 events += _event_rows(receipt)
-        self._connection.executemany(
-            f"INSERT OR REPLACE INTO {tables}posting VALUES (?, ?, ?, ?, ?, ?, ?)", postings
-        )
-        self._connection.executemany(f"INSERT OR REPLACE INTO {tables}event VALUES (?, ?, ?, ?, ?)", events)
+        insert_rows(self._connection, f"INSERT OR REPLACE INTO {tables}posting", postings)
+        insert_rows(self._connection, f"INSERT OR REPLACE INTO {tables}event", events)
         self.filled_entries += end - start
 
     # Checking.
@@ -310,18 +310,30 @@ class Projections:
         except (_Mismatch, sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
             raise ProjectionDamaged(f"the projection does not fit the log: {error}") from error
 
-    def _check_posting(self, row: PostingRow) -> None:
-        """Check a row against its receipt, and that none is missing right before or after it."""
+    def _check_postings(self, rows: Sequence[PostingRow], *, of_one_asset: bool) -> None:
+        """Check consecutive rows, oldest first. Rows of one asset are each other's neighbours."""
+        for place, row in enumerate(rows):
+            before = rows[place - 1] if of_one_asset and place else None
+            following = rows[place + 1] if of_one_asset and place + 1 < len(rows) else None
+            self._check_posting(row, before=before, following=following)
+
+    def _check_posting(
+        self, row: PostingRow, *, before: PostingRow | None = None, following: PostingRow | None = None
+    ) -> None:
+        """Check a row against its receipt, and that none is missing right before or after it.
+
+        Its neighbours are looked up where they are not given.
+        """
         if (row.index, row.n) in self._checked_rows:
             return
         receipt = self._receipt(row.index)
         told = receipt.postings[row.n] if row.n < len(receipt.postings) else None
         if told != (row.account, row.asset, str(row.change), str(row.balance)) or receipt.time != row.time:
             raise _Mismatch(f"posting {row.n} of entry {row.index}")
-        before = self._beside(row, "<", "DESC")
+        before = before or self._beside(row, "<", "DESC")
         if (before.balance if before else 0) + row.change != row.balance:
             raise _Mismatch(f"a posting is missing before {row.n} of entry {row.index}")
-        following = self._beside(row, ">", "ASC")
+        following = following or self._beside(row, ">", "ASC")
         if following is None:
             stands = self._ledger.balance(row.account, row.asset)
         else:
@@ -377,8 +389,7 @@ class Projections:
             },
         ).fetchall()
         postings = [_posting(row) for row in rows]
-        for row in postings:
-            self._check_posting(row)
+        self._check_postings(postings, of_one_asset=asset is not None)
         if after < (0, 0):
             self._check_complete(account, asset)
         return History(postings, self._ledger.size - 1)
@@ -401,8 +412,7 @@ class Projections:
             },
         ).fetchall()
         postings = [_posting(row) for row in rows]
-        for row in postings:
-            self._check_posting(row)
+        self._check_postings(postings[::-1], of_one_asset=asset is not None)
         if after < (0, 0):
             self._check_complete(account, asset)
         return History(postings, self._ledger.size - 1)

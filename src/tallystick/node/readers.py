@@ -56,9 +56,10 @@ class Readers:
         self._past: ProcessPoolExecutor | None = None
 
     async def read(self, question: Callable[[ServiceView], _T], *, locked: bool = False) -> _T:
-        """Answer from the file; `locked` keeps the state from moving meanwhile."""
+        """Answer from the file; `locked` keeps the state and its tree from moving meanwhile."""
+        guard = self._service.standing_still() if locked else nullcontext()
         return await asyncio.get_running_loop().run_in_executor(
-            self._archivists, self._answer, question, self._service.state_lock if locked else nullcontext()
+            self._archivists, self._answer, question, guard
         )
 
     async def look_back(self, question: Callable[[Projections], _T]) -> _T:

@@ -19,7 +19,7 @@ import sys
 import time as system_time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from queue import Empty, SimpleQueue
@@ -183,6 +183,8 @@ class Service:
         self.counters = Counters()
         self.state_lock = Lock()
         """Held while the state moves. Whoever reads several keys, or an index, takes it."""
+        self.commitment_lock = Lock()
+        """Held while a checkpoint is made, which takes long and moves no state. Taken before the other."""
         self.fault: NodeFault | None = None
         """What keeps the node from accepting at the moment, if anything does."""
         self.listeners: list[Merged] = []
@@ -273,6 +275,12 @@ class Service:
             return found
         with self.state_lock:
             return read()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Keep the state, its tree and the log's end from moving: for proofs and whatever reads widely."""
+        with self.commitment_lock, self.state_lock:
+            yield
 
     def _get(self, key: Key) -> Value:
         """Return a value of the state as it is merged, whichever store that is."""
@@ -487,7 +495,7 @@ class Service:
         while self._pending:
             self._take_written(self._next_written())
         try:
-            with self.state_lock:
+            with self.standing_still():
                 answer = question.ask(self.ledger)
         except Exception as error:  # noqa: BLE001 (whoever asked is told, whatever it is)
             question.answer.set_exception(error)
@@ -523,7 +531,7 @@ class Service:
         if not self.ledger.has_news():
             return
         began = _now()
-        with self.state_lock:
+        with self.commitment_lock:
             self.ledger.checkpoint()
         self.ledger.snapshot_if_due()
         self.counters.checkpoints += 1
@@ -557,7 +565,7 @@ class Service:
         if give_up or isinstance(fault, Stopped) or _now() < self._retry_at:
             return
         try:
-            with self.state_lock:
+            with self.standing_still():
                 self.ledger.settle()
                 self._index_state()
                 self.books.forget()

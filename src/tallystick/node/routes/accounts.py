@@ -11,6 +11,7 @@ from tallystick.ledger.rejections import Code
 from tallystick.ledger.store import Key
 from tallystick.node.problems import RequestProblem
 from tallystick.node.proofs import balance_proof
+from tallystick.node.readers import Readers
 from tallystick.node.routes.asking import After, Backend, Limit, Page, described, json_bytes
 from tallystick.node.service import Service
 
@@ -96,31 +97,16 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         limit: Limit = 100,
     ) -> Page:
         """Return postings with resulting balances. Times are microseconds UTC, both ends included."""
-        place = _place(after)
-        found = await readers.look_back(
-            lambda projections: projections.history(
-                account,
-                asset=asset,
-                after=place,
-                limit=limit,
-                since=since,
-                until=until,
-                newest_first=order == "newest",
-            )
+        return await history_page(
+            readers,
+            account,
+            asset=asset,
+            after=after,
+            limit=limit,
+            since=since,
+            until=until,
+            newest_first=order == "newest",
         )
-        items = [
-            {
-                "index": row.index,
-                "n": row.n,
-                "asset": row.asset,
-                "change": str(row.change),
-                "balance": str(row.balance),
-                "time": row.time,
-            }
-            for row in found.postings
-        ]
-        last = found.postings[-1] if len(items) == limit else None
-        return Page(items, None if last is None else f"{last.index}.{last.n}")
 
     @get("/v1/accounts/{account:str}/mandates", tags=["accounts"], summary="Mandates of an account")
     async def list_mandates(account: str, after: After = None, limit: Limit = 100) -> Page:
@@ -145,6 +131,32 @@ def current_balance(service: Service, account: str, asset: str) -> BalanceAnswer
     ledger.check_asset(asset)
     as_of, found = service.read_still(lambda: (ledger.size - 1, _balance(service, account, asset)))
     return BalanceAnswer(account=account, as_of=as_of, **found)
+
+
+async def history_page(
+    readers: Readers, account: str, *, after: str | None = None, limit: int = 100, **wanted: Any
+) -> Page:
+    """Return a page of an account's history; `wanted` are the other arguments of `Projections.history`.
+
+    Rejections: `unknown_account`, `unknown_asset`. Raises `RequestProblem` on a place that is none.
+    """
+    place = _place(after)
+    found = await readers.look_back(
+        lambda projections: projections.history(account, after=place, limit=limit, **wanted)
+    )
+    items = [
+        {
+            "index": row.index,
+            "n": row.n,
+            "asset": row.asset,
+            "change": str(row.change),
+            "balance": str(row.balance),
+            "time": row.time,
+        }
+        for row in found.postings
+    ]
+    last = found.postings[-1] if len(items) == limit else None
+    return Page(items, None if last is None else f"{last.index}.{last.n}")
 
 
 def _balance(service: Service, account: str, asset: str) -> dict[str, Any]:
