@@ -1,5 +1,6 @@
 """What must hold of every contract kind, because the ledger leans on it without asking."""
 
+import inspect
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -38,6 +39,20 @@ def shapes(kind: Contract) -> list[Any]:
 def test_values_nest_to_a_bounded_depth(kind: Contract) -> None:
     """Or the interpreter's recursion limit, which differs with the program around it, would decide."""
     assert max(map(depth, shapes(kind))) <= DEPTH_MAX
+
+
+def issues_claims(kind: Contract) -> bool:
+    return 'kind="claim"' in inspect.getsource(type(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS.contracts.values(), ids=lambda kind: f"{kind.kind}-{kind.version}")
+def test_whoever_issues_claims_says_how_they_are_redeemed_and_nobody_else_does(kind: Contract) -> None:
+    assert ("redemptions" in kind.methods) == issues_claims(kind)
+
+
+def test_four_kinds_issue_claims() -> None:
+    found = sorted(one.kind for one in KINDS.contracts.values() if issues_claims(one))
+    assert found == ["custodied_coin", "custody", "fund", "own_token_swap"]
 
 
 def test_a_kind_whose_arguments_nest_without_end_is_seen() -> None:

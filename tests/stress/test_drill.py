@@ -240,6 +240,24 @@ def test_what_a_holder_pays_away_itself_it_asks_for_no_more(street):
     assert sum(units for *_, units in unpaid) <= 20_000 + 10_000 - 15_000
 
 
+def test_what_comes_in_by_another_cash_asset_is_called_on_the_same_day(street):
+    """mill pays birch with 6,000 at alder, and birch, short of 6,000 in reserves, takes them out at once."""
+    street.open("mill")
+    street.do("mill", tx.FoundInstitution(account="mill", name="mill-works"))
+    street.claim("mill", "loan", "mill-works", Terms(owes="EUR"))
+    street.do("mill", issue("mill", ("loan@mill", "birch", 6_000)))
+    street.deposit("alder", "mill", 6_000)
+    street.drain("birch", 26_000)
+    scenario = {"targets": ["birch-bank", "mill-works"], "withdraw": "100%", "cash": {"EUR": ALDER}}
+    outcome = street.drill(scenario)
+    assert outcome.failures == ()
+    assert paid(outcome)[BIRCH, "bob"] == (10_000, 10_000)
+    assert paid(outcome)[ALDER, "birch"] == (6_000, 6_000)
+    assert {day for one in outcome.claims for day, _ in one.payments} == {0}
+    street.drain("birch", 1)
+    assert causes(street.drill(scenario)) == [(1, "birch-bank", 0, "insolvent", ())]
+
+
 def test_what_banks_owe_in_a_circle_is_set_off_without_cash(street):
     for bank in ("cedar", "dogwood", "elm"):
         street.bank(bank, reserves=0)

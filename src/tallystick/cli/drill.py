@@ -315,6 +315,7 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         lines += ["", *align([["not paid to", "by", "units", "in"], *table])]
         if len(outcome.losses) > len(losses):
             lines.append(f"and {len(outcome.losses) - len(losses)} more")
+    lines += _redeemed_lines(ledger, outcome)
     lines += _left_out_lines(outcome)
     for one in document.get("help", ()):
         what = "no help in cash"
@@ -328,6 +329,23 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         f"result {document['result_hash']}",
     ]
     return lines
+
+
+def _redeemed_lines(ledger: "OpenLedger", outcome: Outcome) -> list[str]:
+    """Return what contracts took back by their own calls of the claims that they issued."""
+    rows = outcome.redeemed[:ROWS_SHOWN_MAX]
+    decimals = ledger.decimals({one.claim for one in rows} | {one.asset for one in rows if one.asset})
+    table = [
+        [
+            one.claim,
+            one.institution,
+            format_amount(str(one.units), decimals=decimals.get(one.claim, 0)),
+            f"{format_amount(str(one.got), decimals=decimals.get(one.asset, 0))} {one.asset}",
+            one.how,
+        ]
+        for one in rows
+    ]
+    return ["", *align([["redeemed by contract", "owed by", "units", "for", "by"], *table])] if table else []
 
 
 def _left_out_lines(outcome: Outcome) -> list[str]:

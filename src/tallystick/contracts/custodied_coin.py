@@ -34,6 +34,7 @@ from tallystick.ledger.contract import (
 )
 from tallystick.ledger.names import check_reference
 from tallystick.ledger.records import Terms
+from tallystick.ledger.redemptions import Redemption, Step
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.runtime import CallContext
 
@@ -220,6 +221,26 @@ class CustodiedCoin(Contract):
         """Return what stands under a key for a mint, or for a burn."""
         return self._find(ctx, side, key)
 
+    @view
+    def redemptions(
+        self, ctx: CallContext, account: str, claim: str = "", units: int = 0
+    ) -> list[Redemption]:
+        """Return the account's requests, and how so many coins are asked for: the custodian pays and burns.
+
+        What the custodian owes the holder is what the receipts that return to it were owed.
+        """
+        found = [
+            self._redemption(ctx, account, one.key, one.units, ends=one.expires)
+            for one in self._waiting_for(ctx, account)
+            if one.side == "burn"
+        ]
+        if claim == self._coin(ctx) and units > 0:
+            ends = ctx.time + ctx.params.open_seconds_max * MICROSECONDS
+            arguments = {"key": self._free_key(ctx, account), "units": units, "expires": ends}
+            ask = Step(account, "request_burn", arguments, {claim: units})
+            found.append(self._redemption(ctx, account, arguments["key"], units, ends=ends, ask=ask))
+        return found
+
     # The five self-descriptions.
 
     @view
@@ -251,7 +272,7 @@ class CustodiedCoin(Contract):
         coins = ctx.available(account, self._coin(ctx))
         if coins > 0:
             expires = ctx.time + ctx.params.open_seconds_max * MICROSECONDS
-            arguments = {"key": f"exit {account} {ctx.time}", "units": coins, "expires": expires}
+            arguments = {"key": self._free_key(ctx, account), "units": coins, "expires": expires}
             spend = {self._coin(ctx): coins}
             ways.append(
                 Exit("request_burn", arguments, ctx.params.receipt, 0, coins, when=expires, spend=spend)
@@ -279,6 +300,30 @@ class CustodiedCoin(Contract):
 
     def _waiting(self, ctx: CallContext) -> str:
         return f"{ctx.this}/{WAITING}"
+
+    def _free_key(self, ctx: CallContext, account: str) -> str:
+        """Return a key under which nothing stands yet, to ask for a burn with."""
+        key, number = f"exit {account} {ctx.time}", 1
+        while ctx.get("instruction", "burn", key) is not None:
+            number += 1
+            key = f"exit {account} {ctx.time} {number}"
+        return key
+
+    def _redemption(
+        self, ctx: CallContext, account: str, key: str, units: int, *, ends: int, ask: Step | None = None
+    ) -> Redemption:
+        burn = Step(ctx.params.custodian, "instruct_burn", {"key": key, "evidence": key})
+        return Redemption(
+            self._coin(ctx),
+            account,
+            units,
+            ctx.params.receipt,
+            ask,
+            burn,
+            ends=ends,
+            owes=ctx.params.receipt,
+            undo=Step(account, "take_back", {"key": key}),
+        )
 
     def _find(self, ctx: CallContext, side: Side, key: str) -> Instruction:
         found: Instruction | None = ctx.get("instruction", side, key)

@@ -27,6 +27,7 @@ from tallystick.ledger.contract import (
     view,
 )
 from tallystick.ledger.records import Terms
+from tallystick.ledger.redemptions import Redemption, Step
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
@@ -112,6 +113,17 @@ class Custody(Contract):
     def kept(self, ctx: CallContext) -> list[Backing]:
         """Return what is kept for the receipts of each asset, which is as much as there are of them."""
         return self.backing(ctx)
+
+    @view
+    def redemptions(
+        self, ctx: CallContext, account: str, claim: str = "", units: int = 0
+    ) -> list[Redemption]:
+        """Return how receipts are brought back: the withdrawal pays at once, from what is kept."""
+        for key, receipt in ctx.scan("receipt"):
+            if receipt == claim and units > 0:
+                ask = Step(account, "withdraw", {"asset": key[0], "units": units}, {receipt: units})
+                return [Redemption(receipt, account, units, key[0], ask)]
+        return []
 
     # The five self-descriptions.
 

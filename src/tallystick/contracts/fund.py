@@ -35,6 +35,7 @@ from tallystick.ledger.contract import (
 from tallystick.ledger.names import check_reference
 from tallystick.ledger.prices import OraclePrice
 from tallystick.ledger.records import Terms
+from tallystick.ledger.redemptions import Redemption, Step
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
@@ -389,6 +390,51 @@ class Fund(Contract):
             told = Told(window, mine.subscribed, mine.redeeming, closes, settled_by, status, cash, units)
             found.append(told)
         return found
+
+    @view
+    def redemptions(
+        self, ctx: CallContext, account: str, claim: str = "", units: int = 0
+    ) -> list[Redemption]:
+        """Return the account's requests to redeem, and how so many units are asked for in the open window.
+
+        The custodian completes them by settling the window. What it pays for the whole window is its `spend`,
+        at the value of now; nothing stands there where the oracle gives none.
+        """
+        found = [
+            self._redemption(ctx, account, told.window, told.redeeming)
+            for told in self.requests(ctx, account)
+            if told.redeeming and told.status in ("open", "closed", "overdue")
+        ]
+        if claim == self._unit(ctx) and units > 0:
+            ask = Step(account, "redeem", {"units": units}, {claim: units})
+            found.append(self._redemption(ctx, account, self._open(ctx), units, ask=ask))
+        return found
+
+    def _redemption(
+        self, ctx: CallContext, account: str, window: int, units: int, *, ask: Step | None = None
+    ) -> Redemption:
+        params: Parameters = ctx.params
+        row: Window = ctx.get("window", window) or Window()
+        pays = self._worth(ctx, min(row.redeeming, self._most(ctx)))
+        reference = f"settlement of window {window}"
+        settle = Step(
+            params.custodian,
+            "settle",
+            {"window": window, "reference": reference},
+            {params.cash: pays} if pays else {},
+        )
+        return Redemption(
+            self._unit(ctx),
+            account,
+            units,
+            params.cash,
+            ask,
+            settle,
+            opens=self._closes(ctx, window),
+            ends=self._settled_by(ctx, window),
+            collect=Step(account, "claim", {"window": window}),
+            undo=Step(account, "cancel", {"redeeming": units, "window": window}),
+        )
 
     # The five self-descriptions. Units are claims on the obligor, so nothing here backs them.
 

@@ -32,6 +32,7 @@ from tallystick.ledger.contract import (
 from tallystick.ledger.pools import Price
 from tallystick.ledger.prices import OraclePrice
 from tallystick.ledger.records import Terms
+from tallystick.ledger.redemptions import Redemption, Step
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.runtime import CallContext
 
@@ -309,6 +310,21 @@ class OwnTokenSwap(Contract):
             period_seconds=ctx.params.period_seconds,
             seconds=seconds,
         )
+
+    @view
+    def redemptions(
+        self, ctx: CallContext, account: str, claim: str = "", units: int = 0
+    ) -> list[Redemption]:
+        """Return how so many stable claims are redeemed: in newly made tokens, which nobody owes."""
+        stable, token = self._stable(ctx), self._token(ctx)
+        if claim != stable or units <= 0:
+            return []
+        arguments = {"asset_in": stable, "asset_out": token, "units_in": units, "least_out": 0}
+        return [
+            Redemption(
+                stable, account, units, token, Step(account, "swap_exact_in", arguments, {stable: units})
+            )
+        ]
 
     # The five self-descriptions: nothing backs anything here, and nobody has anything inside.
 

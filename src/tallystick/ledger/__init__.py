@@ -6,7 +6,7 @@
     execution                    the postings: the one way in which a balance changes
     accounts, mandates, assets, policies, claims, holds, timers     the actions
     contract, runtime            what a mechanism is written against, and what runs it
-    pools, prices, rates, attestations     what contracts of several kinds share
+    pools, prices, rates, attestations, redemptions     what contracts of several kinds share
     apply, invariants, backing   the one entrance, and what must hold behind it
     genesis, replay, fork        the beginning, the history again, and copies that are thrown away
 

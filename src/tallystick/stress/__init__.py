@@ -3,7 +3,9 @@
     scenario     Scenario: who runs, how fast, shocks, reports, what stands; every error at once
     ground       Ground: a fork that runs days, by the ledger's own entrance, with the books that follow it
     clearing     who can pay how much of what is due when everybody pays what it can, exactly
+    redeeming    how a claim is asked for and paid whose issuer is a contract, told by that contract
     tills        Tills: what is asked of whom, and paid by real transactions
+    at_contracts AtContracts: claims that contracts take back by themselves, and windows that are settled
     raising      how one that is short finds cash: claims called, contracts left, assets sold, a lender
     drill        run_drill(state, kinds, scenario): the days, one after another -> Outcome
     outcome      Outcome: who was paid what and when, who failed, why, in which order; its document and hash

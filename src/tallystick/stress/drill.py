@@ -4,8 +4,11 @@
         time passes                timers run: notices end, graces end, bonds mature
         the script                 oracles report, whoever calls what
         people ask                 by the path of the scenario, real redemptions where a notice is due
+        contracts pay              what they pay by themselves of the claims that they issued
         those who are short        call others, leave contracts, sell, borrow, until nothing helps any more
-        everybody pays             what it can, all at once (`tills.settle`)
+        everybody pays             what it can, all at once, one cash asset after another (`tills.settle`);
+                                   whoever was paid in one may be short in another, so both are repeated
+                                   until nothing moves any more
         what was not paid          is asked for by a redemption, which the ledger will call a default
 
 An institution fails on the first day on which something that was due stayed unpaid for want of cash. It goes
@@ -13,7 +16,7 @@ on paying what it can afterwards: what comes in later is shared among those who 
 the order in which institutions ran short: on what day, and after how many rounds of calls on that day.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -27,8 +30,9 @@ from tallystick.ledger.contract import to_wire
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.store import Store
-from tallystick.stress.ground import Ground
-from tallystick.stress.outcome import Claimed, Failure, Outcome, Survival
+from tallystick.stress.at_contracts import AtContracts
+from tallystick.stress.ground import DAY_US, Ground
+from tallystick.stress.outcome import Claimed, Failure, Outcome, Redeemed, Survival
 from tallystick.stress.raising import Raiser, is_central_bank
 from tallystick.stress.scenario import PPM, Scenario, check_scenario
 from tallystick.stress.tills import Ask, Tills
@@ -64,6 +68,7 @@ class Drill:
         self.scenario = scenario
         self.tills = Tills(self.ground, self._cash_of)
         self.raiser = Raiser(self.ground, self.tills, scenario)
+        self.at_contracts = AtContracts(self.ground, self.tills, self.raiser, sells=scenario.sells)
         self.targets = scenario.targets or tuple(
             name for name in self.books.institutions if not is_central_bank(self.books, name)
         )
@@ -102,15 +107,27 @@ class Drill:
     def _take_stock(self) -> None:
         """Note what every runner holds of the targets' claims, and the redemptions that are under way."""
         runners = set(self.scenario.runners)
+        called: set[tuple[str, str]] = set()
         for target in self.targets:
             own = set(self.books.accounts_of(target))
             for claim in self.books.claims_on(target):
+                waits_in = f"{self.books.asset(claim).issuer}/"
                 for holder, units in sorted(self.books.holders(claim).items()):
+                    # What lies in the contract's own sub-accounts was asked for, or is of nobody yet.
+                    if holder.startswith(waits_in):
+                        continue
                     if holder not in own and (not runners or holder in runners):
                         self._start.append((claim, holder, units))
+                if not self.ground.can_sign(waits_in[:-1]):
+                    for request in self.tills.redeeming.under_way(claim):
+                        self.tills.adopt_request(request)
+                    called.add((claim, waits_in[:-1]))
                 for name, lot in self.books.lots_in(claim):
                     if lot.holder not in own:
                         self.tills.adopt(name, lot)
+        # What a contract has for the claims that run is called by those who redeem them.
+        behind = {(self.tills.paid_off_by(claim), contract) for claim, contract in called}
+        self._start = [one for one in self._start if one[:2] not in behind]
 
     def _help(self, institution: str, units: int) -> None:
         """Let whoever issues an institution's cash give it some: what a rescue tries."""
@@ -173,18 +190,49 @@ class Drill:
             for institution, units in sorted(self.scenario.help_units.items()):
                 self._help(institution, units)
         self._script(day)
+        self.tills.file_again()
         self._ask(day)
         self.tills.file()
-        self._find_cash(day)
-        unpaid: list[tuple[str, str, int, int]] = []
-        for cash in sorted(self.tills.by_cash):
-            before = dict(self.tills.paid_cash)
-            self.tills.settle(cash)
-            for name, left in self.tills.standings(cash).items():
-                paid = self.tills.paid_cash.get((name, cash), 0) - before.get((name, cash), 0)
-                unpaid.append((name, cash, paid + left.due, left.due))
-        self._note_failures(day, unpaid)
+        before = dict(self.tills.paid_cash)
+        for _ in range(ROUNDS_MAX):
+            self._find_cash(day)
+            if not self._pay():
+                break
+            # What was tried in vain may help with what has come in.
+            self.raiser.begin_day()
+        self._note_failures(day, self._unpaid(before))
         self.tills.file_unpaid()
+
+    def _pay(self) -> bool:
+        """Let everybody pay in every cash asset; tell whether somebody who is short may have got something.
+
+        Within one cash asset whatever is paid is paid on in the same clearing. What comes in by another, or
+        from a contract, has to be called or sold first.
+        """
+        paid_in = {cash for cash in sorted(self.tills.by_cash) if self.tills.settle(cash)}
+        contracts_paid = self.at_contracts.complete()
+        return any(
+            self.tills.due(cash) for cash in sorted(self.tills.by_cash) if contracts_paid or paid_in - {cash}
+        )
+
+    def _unpaid(self, before: Mapping[tuple[str, str], int]) -> list[tuple[str, str, int, int]]:
+        """Return (institution, cash, due, unpaid) of today, also of those for whom another was to pay."""
+        left: dict[tuple[str, str], int] = {}
+        for cash in sorted(self.tills.by_cash):
+            for name, standing in self.tills.standings(cash).items():
+                left[name, cash] = standing.due
+            for ask in self.tills.due(cash):
+                if ask.through:
+                    key = (ask.through, cash)
+                    left[key] = left.get(key, 0) + ask.cash_for(ask.units)
+        for ask in self.at_contracts.unpaid():
+            for name in sorted({ask.obligor, ask.owed_by}):
+                left[name, ask.cash] = left.get((name, ask.cash), 0) + ask.cash_for(ask.units)
+        paid = self.tills.paid_cash
+        return [
+            (*key, paid.get(key, 0) - before.get(key, 0) + units, units)
+            for key, units in sorted(left.items())
+        ]
 
     def _pass_time(self, day: int) -> None:
         for receipt in self.ground.begin(day):
@@ -221,25 +269,36 @@ class Drill:
     def _find_cash(self, day: int) -> None:
         """Let whoever is short take one step after another until nobody's step changes anything."""
         for round_ in range(ROUNDS_MAX):
-            changed = False
-            for cash in sorted(self.tills.by_cash):
-                for name, standing in self.tills.standings(cash).items():
-                    short = standing.due - standing.paid
-                    if not short:
-                        continue
-                    self._short_since.setdefault(name, (day, round_))
-                    if cash:
-                        changed = self.raiser.raise_cash(name, cash, short) or changed
+            changed = self.at_contracts.at_once()
+            for name, cash, short in self._shortages():
+                for one in (name, *self._who_relies_on(name, cash)):
+                    self._short_since.setdefault(one, (day, round_))
+                if cash:
+                    changed = self.raiser.raise_cash(name, cash, short) or changed
             if not changed:
                 self.tills.file()
                 return
+
+    def _shortages(self) -> Iterator[tuple[str, str, int]]:
+        """Yield (institution, cash, units) of what each lacks for what is due now."""
+        for cash in sorted(self.tills.by_cash):
+            for name, standing in self.tills.standings(cash).items():
+                if standing.due > standing.paid:
+                    yield name, cash, standing.due - standing.paid
+        yield from self.at_contracts.needs()
+
+    def _who_relies_on(self, name: str, cash: str) -> list[str]:
+        """Return whose claims the institution is to pay in place of them."""
+        return sorted({ask.through for ask in self.tills.due(cash) if ask.through and ask.obligor == name})
 
     def _note_failures(self, day: int, unpaid: list[tuple[str, str, int, int]]) -> None:
         failing = [row for row in unpaid if row[3]]
         short = {(name, cash) for name, cash, _, _ in failing}
         for ask in self.tills.asks:
-            if ask.units and ask.due <= self.ground.now and (ask.obligor, ask.cash) in short:
-                self._first_failing.setdefault((ask.obligor, ask.unit), day)
+            if ask.units and ask.due <= self.ground.now:
+                for name in (ask.obligor, ask.owed_by):
+                    if (name, ask.cash) in short:
+                        self._first_failing.setdefault((name, ask.unit), day)
         new = sorted(
             (row for row in failing if row[0] not in self.failures),
             key=lambda row: (self._short_since.get(row[0], (day, ROUNDS_MAX)), row[0], row[1]),
@@ -250,6 +309,8 @@ class Drill:
         for ask in self.tills.asks:
             if ask.units and ask.due <= self.ground.now:
                 owed_to.setdefault(self.books.institution_of(ask.holder), []).append(ask)
+                if ask.through:
+                    owed_to.setdefault(ask.through, []).append(ask)
         for name, cash, due, left in new:
             if name not in self.failures:
                 owed = owed_to.get(name, [])
@@ -283,7 +344,9 @@ class Drill:
             return 0, ()
         lost: dict[tuple[str, str], int] = {}
         for ask in bad:
-            lost[ask.holder, ask.claim] = lost.get((ask.holder, ask.claim), 0) + ask.units
+            # Of what another was to pay, the obligor loses what it has of that other's claim.
+            backs = ask.backs if ask.through == name else ask.claim
+            lost[ask.holder, backs] = lost.get((ask.holder, backs), 0) + ask.units
         units_of: dict[str, int] = {}
         for account in self.books.accounts_of(name):
             for holding in holdings_of(self.books, account)[0]:
@@ -311,9 +374,15 @@ class Drill:
         now = self.ground.now
         for ask in self.tills.asks:
             if ask.units and ask.due > now:
-                days.append(-(-(ask.due - self.ground.start) // 86_400_000_000))
+                days.append(self._day_of(ask.due))
+            if ask.lot and ask.redemption is not None and ask.units:
+                days += [self._day_of(at) for at in (ask.redemption.opens, ask.redemption.ends) if at > now]
         ahead = [one for one in days if one < horizon]
         return max(day + 1, min(ahead)) if ahead else None
+
+    def _day_of(self, time: int) -> int:
+        """Return the first day that begins at that time or after it."""
+        return -(-(time - self.ground.start) // DAY_US)
 
     # The end.
 
@@ -321,7 +390,7 @@ class Drill:
         now = self.ground.now
         by_holder: dict[tuple[str, str, str], list[Ask]] = {}
         for ask in self.tills.asks:
-            by_holder.setdefault((ask.obligor, ask.claim, ask.holder), []).append(ask)
+            by_holder.setdefault((ask.owed_by, ask.claim, ask.holder), []).append(ask)
         claims = tuple(_claimed(by_holder[key], now=now) for key in sorted(by_holder))
         return Outcome(
             state_root=state_root,
@@ -334,7 +403,11 @@ class Drill:
             sales=tuple(self.raiser.sales),
             loans=tuple(self.raiser.loans),
             left=tuple(self.raiser.left),
-            left_out=tuple(sorted(set(self.tills.left_out))),
+            left_out=tuple(sorted({*self.tills.left_out, *self._refused()})),
+            redeemed=tuple(
+                Redeemed(one.obligor, one.claim, one.how, len(one.holders), one.units, one.asset, one.got)
+                for _, one in sorted(self.tills.redeemed.items())
+            ),
             set_off=tuple(sorted(self.tills.set_off_units.items())),
             scripted=tuple(self.scripted),
             transactions=self.ground.transactions,
@@ -342,15 +415,22 @@ class Drill:
             defaulted=self.defaulted,
         )
 
+    def _refused(self) -> Iterator[tuple[str, str, int, str]]:
+        """Yield (holder, claim, units, why) of what contracts refused to take back until the end."""
+        for ask in self.tills.by_contract:
+            if ask.units and ask.refused:
+                yield ask.holder, ask.claim, ask.units, f"refused by its contract's calls: {ask.refused}"
+
     def _survival(self) -> tuple[Survival, ...]:
         asked: dict[tuple[str, str], int] = {}
         paid: dict[tuple[str, str], int] = {}
         now = self.ground.now
         for ask in self.tills.asks:
-            key = (ask.obligor, ask.unit)
-            paid[key] = paid.get(key, 0) + ask.got
             overdue = ask.cash_for(ask.units) if ask.due <= now else 0
-            asked[key] = asked.get(key, 0) + ask.got + overdue
+            for name in {ask.obligor, ask.owed_by}:
+                key = (name, ask.unit)
+                paid[key] = paid.get(key, 0) + ask.got
+                asked[key] = asked.get(key, 0) + ask.got + overdue
         return tuple(
             Survival(*key, self._first_failing.get(key), asked[key], paid[key]) for key in sorted(asked)
         )
@@ -366,7 +446,8 @@ def _claimed(asks: list[Ask], *, now: int) -> Claimed:
     return Claimed(
         claim=first.claim,
         holder=first.holder,
-        obligor=first.obligor,
+        obligor=first.owed_by,
+        payer=first.obligor,
         cash=first.cash,
         unit=first.unit,
         asked=sum(ask.asked for ask in asks),
@@ -385,6 +466,11 @@ def _losses(claims: tuple[Claimed, ...], books: Books) -> tuple[tuple[str, str, 
     found: dict[tuple[str, str, str], int] = {}
     for one in claims:
         if one.unpaid_cash:
-            key = (books.institution_of(one.holder) or one.holder, one.obligor, one.unit)
-            found[key] = found.get(key, 0) + one.unpaid_cash
+            creditor = books.institution_of(one.holder) or one.holder
+            chain = [(creditor, one.obligor)]
+            if one.payer != one.obligor:
+                chain.append((one.obligor, one.payer))
+            for owed_to, owed_by in chain:
+                key = (owed_to, owed_by, one.unit)
+                found[key] = found.get(key, 0) + one.unpaid_cash
     return tuple(sorted((*key, units) for key, units in found.items()))

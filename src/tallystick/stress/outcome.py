@@ -14,7 +14,7 @@ import msgspec
 
 from tallystick.stress.raising import Left, Loan, Sale
 
-VERSION: Final = "tallystick-drill-v1"
+VERSION: Final = "tallystick-drill-v2"
 PPM: Final = 1_000_000
 
 
@@ -52,12 +52,14 @@ class Claimed:
     """What one holder asked of one claim: units asked and paid, the cash it got, and when, as (day, units).
 
     `waits` units are due after the drill's end; `unpaid` were due and not paid. `refused` is the ledger's
-    code where it would not let the holder be paid.
+    code where it would not let the holder be paid. `payer` is who was to pay: the obligor, or whoever a
+    contract that issued the claim leaves it to.
     """
 
     claim: str
     holder: str
     obligor: str
+    payer: str
     cash: str
     unit: str
     asked: int
@@ -73,6 +75,22 @@ class Claimed:
     def paid_ppm(self) -> int:
         """The share of what it asked for that was paid."""
         return self.paid * PPM // self.asked if self.asked else PPM
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """What contracts' own calls took back of a claim on `institution`: `units` for `got` units of `asset`.
+
+    `how` is the method that paid, or `paid apart` where another party paid and then completed the request.
+    """
+
+    institution: str
+    claim: str
+    how: str
+    holders: int
+    units: int
+    asset: str
+    got: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,7 @@ class Outcome:
     sales: tuple[Sale, ...]
     loans: tuple[Loan, ...]
     left: tuple[Left, ...]
+    redeemed: tuple[Redeemed, ...]
     left_out: tuple[tuple[str, str, int, str], ...]
     set_off: tuple[tuple[str, int], ...]
     scripted: tuple[tuple[int, str, str], ...]
@@ -160,6 +179,7 @@ class Outcome:
             "sales": [_plain(one) for one in self.sales],
             "loans": [_plain(one) for one in self.loans],
             "contracts_left": [_plain(one) for one in self.left],
+            "redeemed_by_contract": [_plain(one) for one in self.redeemed],
             "left_out": [
                 {"holder": holder, "claim": claim, "units": str(units), "why": why}
                 for holder, claim, units, why in self.left_out
@@ -193,6 +213,7 @@ def _claimed(one: Claimed) -> dict[str, Any]:
     return {
         "claim": one.claim,
         "holder": one.holder,
+        "payer": one.payer,
         "asked": str(one.asked),
         "paid": str(one.paid),
         "paid_ppm": one.paid_ppm,
@@ -205,7 +226,7 @@ def _claimed(one: Claimed) -> dict[str, Any]:
     }
 
 
-def _plain(one: Sale | Loan | Left) -> dict[str, Any]:
+def _plain(one: Sale | Loan | Left | Redeemed) -> dict[str, Any]:
     return {
         name: _value(name, getattr(one, name))
         for name in one.__dataclass_fields__  # in the order declared
@@ -213,7 +234,7 @@ def _plain(one: Sale | Loan | Left) -> dict[str, Any]:
 
 
 def _value(name: str, value: Any) -> Any:
-    if isinstance(value, int) and name != "day":
+    if isinstance(value, int) and name not in ("day", "holders"):
         return str(value)
     if isinstance(value, tuple):
         return [[asset, str(units)] for asset, units in value]

@@ -145,7 +145,8 @@ class Raiser:
                 continue
             wanted = min(units, self.tills.units_for(claim, left))
             ask = self.tills.ask(claim, account, wanted)
-            if ask is not None:
+            # What another party pays apart may be due later than the claim itself.
+            if ask is not None and ask.due <= self.ground.now:
                 left -= ask.cash_for(wanted)
                 self.calls += 1
         return left < short
@@ -223,11 +224,11 @@ class Raiser:
                 if asset == cash or units <= 0 or ("sell", account, asset, cash) in self._tried:
                     continue
                 self._tried.add(("sell", account, asset, cash))
-                if self._sell_one(institution, account, asset, units, cash=cash, short=short):
+                if self.sell_into_pool(institution, account, asset, units, cash=cash, short=short):
                     return True
         return False
 
-    def _sell_one(
+    def sell_into_pool(
         self, institution: str, account: str, asset: str, units: int, *, cash: str, short: int
     ) -> bool:
         """Sell as much of an asset as is needed, or all, into the pool that pays the most for all of it."""

@@ -17,6 +17,7 @@ from tallystick.stress.scenario import Scenario
 
 RUNS_MAX = 140
 """Amounts stay below 2^128: doubling and halving need no more."""
+HELP_MAX = 1 << 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def find_rescue(
         return Rescue(institution, "", None, 0)
     fails, enough = 0, max(1, failure.due - failure.paid)
     while not survives(enough):
-        if runs >= RUNS_MAX or enough >= 1 << 120:
+        # Where another is to pay in its place, no cash of its own helps: that is found out at once.
+        hopeless = not fails and not survives(HELP_MAX)
+        if hopeless or runs >= RUNS_MAX or enough >= HELP_MAX:
             return Rescue(institution, failure.cash, None, runs)
         fails, enough = enough, enough * 2
     while enough - fails > 1:

@@ -9,6 +9,9 @@ obligor pays them, up to a few hundred at a time. What has a notice or a date is
 and so is what was not paid when it was due: after its grace the ledger itself says that it is in default.
 Claims that go round in a circle are set off, each institution giving back what it holds on the next.
 
+A claim that a contract issued is asked for and paid by that contract's own calls (`redeeming`). Where another
+party pays it apart, that party is the debtor, and what it does not pay is owed by the claim's obligor too.
+
 A claim that owes an asset is paid in that asset. One that owes a unit of account is paid in the cash that
 `cash_of` names for its obligor; where there is none, nothing on this ledger can pay it.
 """
@@ -20,10 +23,12 @@ from typing import Final
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.receipts import Receipt
-from tallystick.ledger.records import Asset, Lot
+from tallystick.ledger.records import Asset, Lot, Terms
+from tallystick.ledger.redemptions import Redemption, Step
 from tallystick.ledger.rejections import Rejection
 from tallystick.stress.clearing import OUTSIDE, Due, clear, part, unwind
 from tallystick.stress.ground import Ground
+from tallystick.stress.redeeming import UNTOLD, Redeeming, Way, call_of
 
 RANKS: Final = {"secured": 0, "senior": 1, "subordinated": 2}
 CashOf = Callable[[str, str], str]
@@ -38,6 +43,9 @@ class Ask:
 
     `got` is what was paid for them in `cash`. `lot` is the open redemption's name. `payments` are (day,
     units). `refused` is the code with which the ledger refused to let it be paid on `blocked`, a day.
+
+    Of a claim that a contract issued, `way` says how it is paid, and `redemption` is the request that stands
+    while there is a `lot`. `through` is the claim's obligor where somebody else, `obligor`, is to pay.
     """
 
     claim: str
@@ -57,6 +65,18 @@ class Ask:
     payments: list[tuple[int, int]] = field(default_factory=list)
     refused: str = ""
     blocked: int = -1
+    way: Way = ""
+    redemption: Redemption | None = None
+    through: str = ""
+    backs: str = ""
+    """The claim that the obligor has on whoever pays in its place."""
+    lost_on: int = -1
+    """The day on which the claim was taken back for less than it is owed: nobody can ask for the rest."""
+
+    @property
+    def owed_by(self) -> str:
+        """The institution that the claim names as its obligor."""
+        return self.through or self.obligor
 
     def cash_for(self, units: int) -> int:
         """Return what so many units of the claim are owed in cash, rounded down as the terms say."""
@@ -67,6 +87,19 @@ class Ask:
         """Return the units of the claim that so much cash pays, rounded down."""
         pays, per = self.worth
         return cash * per // pays
+
+
+@dataclass(slots=True)
+class Redeemed:
+    """What contracts took back of one claim in one way: `units` of it, for `got` units of `asset`."""
+
+    obligor: str
+    claim: str
+    how: str
+    asset: str
+    holders: set[str] = field(default_factory=set)
+    units: int = 0
+    got: int = 0
 
 
 @dataclass(slots=True)
@@ -95,9 +128,16 @@ class Tills:
         self.left_out: list[tuple[str, str, int, str]] = []
         """(holder, claim, units, why) of what nobody can ask for."""
         self.by_cash: dict[str, list[Ask]] = {}
+        self.by_contract: list[Ask] = []
+        """Those of claims that a contract issued."""
         self.set_off_units: dict[str, int] = {}
         self.paid_cash: dict[tuple[str, str], int] = {}
-        """What was paid and set off so far by (obligor, cash)."""
+        """What was paid and set off so far by (obligor, cash); also by the obligor that another paid for."""
+        self.payments = 0
+        """How many times somebody was paid."""
+        self.redeeming = Redeeming(ground)
+        self.redeemed: dict[tuple[str, str, str, str], Redeemed] = {}
+        """What was redeemed by contracts' own calls, by (obligor, claim, method, asset paid)."""
         self._cash_of = cash_of
         self._latest: dict[tuple[str, str], Ask] = {}
         self._to_file: list[Ask] = []
@@ -112,25 +152,34 @@ class Tills:
         ground = self.ground
         record, cash, worth = self._terms(claim)
         units = min(units, self.free(holder, claim))
-        why = self._why_not(record, holder)
+        redemption = None
+        why = "" if ground.can_sign(holder) else "held by a contract"
+        if units > 0 and not why and not ground.can_sign(record.issuer):
+            redemption = self.redeeming.how(claim, holder, units)
+            why = "" if redemption is not None else UNTOLD
         if units <= 0 or why:
             if why:
                 self.left_out.append((holder, claim, units, why))
             return None
-        assert record.terms is not None
-        terms = record.terms
+        way = self.redeeming.way(redemption) if redemption is not None else ""
+        payer = self._payer(record, redemption)
+        terms = self._due_by(record, redemption)
         now = ground.now
         due = max(now + terms.notice_seconds * 1_000_000, terms.matures or 0)
+        if way == "window":
+            assert redemption is not None
+            due = max(due, redemption.ends)
         self._asked[claim, holder] = self._asked.get((claim, holder), 0) + units
         latest = self._latest.get((claim, holder))
-        if latest is not None and not latest.lot and latest.due <= now and due <= now:
+        joins = latest is not None and not latest.lot and latest.due <= now and due <= now
+        if latest is not None and joins and latest.way in ("", "apart"):
             latest.asked += units
             latest.units += units
             return latest
         ask = Ask(
             claim,
             holder,
-            record.obligor,
+            payer,
             cash,
             RANKS[terms.rank],
             worth,
@@ -139,11 +188,29 @@ class Tills:
             asked=units,
             units=units,
             unit=cash or terms.owes,
+            way=way,
+            through="" if payer == record.obligor else record.obligor,
+            backs=redemption.owes if redemption is not None else "",
         )
         self._add(ask)
-        if due > now:
+        if due > now and way != "at_once":
             self._to_file.append(ask)
         return ask
+
+    def _payer(self, record: Asset, redemption: Redemption | None) -> str:
+        """Return the institution that is to pay: the obligor, or whoever completes what a contract asks."""
+        if redemption is None or redemption.complete is None:
+            return record.obligor
+        if self.redeeming.way(redemption) == "apart":
+            return self.ground.books.asset(redemption.owes).obligor
+        return self.ground.books.institution_of(redemption.complete.account) or record.obligor
+
+    def _due_by(self, record: Asset, redemption: Redemption | None) -> Terms:
+        """Return the terms that say when it falls due, and in which rank: those of what is paid off."""
+        if redemption is not None and self.redeeming.way(redemption) == "apart":
+            record = self.ground.books.asset(redemption.owes)
+        assert record.terms is not None
+        return record.terms
 
     def free(self, holder: str, asset: str) -> int:
         """Return what a holder can move of an asset and has not asked its obligor for."""
@@ -171,15 +238,42 @@ class Tills:
             )
         )
 
+    def adopt_request(self, redemption: Redemption) -> None:
+        """Take in a request that a contract had before the drill. One that pays at once waits for nobody."""
+        record, cash, worth = self._terms(redemption.claim)
+        way = self.redeeming.way(redemption)
+        if way == "at_once":
+            return
+        payer, terms = self._payer(record, redemption), self._due_by(record, redemption)
+        self._add(
+            Ask(
+                redemption.claim,
+                redemption.holder,
+                payer,
+                cash,
+                RANKS[terms.rank],
+                worth,
+                0,
+                redemption.ends if way == "window" else self.ground.now,
+                asked=redemption.units,
+                units=redemption.units,
+                unit=cash or terms.owes,
+                lot=redemption.claim,
+                way=way,
+                redemption=redemption,
+                through="" if payer == record.obligor else record.obligor,
+                backs=redemption.owes,
+            )
+        )
+
     def _add(self, ask: Ask) -> None:
         self.asks.append(ask)
-        self.by_cash.setdefault(ask.cash, []).append(ask)
+        # What a contract pays by its own calls takes no part in the clearing.
+        if ask.way in ("", "apart"):
+            self.by_cash.setdefault(ask.cash, []).append(ask)
+        if ask.way:
+            self.by_contract.append(ask)
         self._latest[ask.claim, ask.holder] = ask
-
-    def _why_not(self, record: Asset, holder: str) -> str:
-        if not self.ground.can_sign(holder):
-            return "held by a contract"
-        return "" if self.ground.can_sign(record.issuer) else "redeemed by its contract alone"
 
     def _terms(self, claim: str) -> tuple[Asset, str, tuple[int, int]]:
         """Return a claim, what pays it, and at what rate: `pays` units of that for `per` of the claim."""
@@ -188,17 +282,43 @@ class Tills:
             record = self.ground.books.asset(claim)
             assert record.terms is not None
             pays, per, owes = record.terms.pays, record.terms.per, record.terms.owes
-            if not is_asset(owes):
+            by_contract = None
+            if not self.ground.can_sign(record.issuer):
+                by_contract = self.redeeming.how(claim, record.issuer, 1)
+            way = self.redeeming.way(by_contract) if by_contract is not None else ""
+            if by_contract is not None and way == "apart":
+                _, cash, worth = self._terms(by_contract.owes)
+                owes, pays, per = cash, pays * worth[0], per * worth[1]
+            elif by_contract is not None and way == "window":
+                owes = by_contract.pays
+                pays, per = self._priced(claim, owes)
+            elif not is_asset(owes):
                 owes = self._cash_of(record.obligor, owes)
-                cash = self.ground.books.asset(owes).terms if owes else None
-                if cash is not None:
-                    pays, per = pays * cash.per, per * cash.pays
-            found = self._kinds[claim] = (record, owes, (pays, per))
+                paid_with = self.ground.books.asset(owes).terms if owes else None
+                if paid_with is not None:
+                    pays, per = pays * paid_with.per, per * paid_with.pays
+            found = (record, owes, (pays, per))
+            # A value moves with its oracle; terms do not.
+            if way != "window":
+                self._kinds[claim] = found
         return found
+
+    def _priced(self, claim: str, cash: str) -> tuple[int, int]:
+        """Return what the contract says that a unit is worth in cash; nothing where it cannot say."""
+        try:
+            price = self.ground.books.ask(claim.partition("@")[2], "price", asset_in=claim, asset_out=cash)
+        except Rejection:
+            return 0, 1
+        return price.numerator, price.denominator
 
     def paid_in(self, claim: str) -> str:
         """Return the asset that a claim is paid in, or nothing if none on this ledger pays it."""
         return self._terms(claim)[1]
+
+    def paid_off_by(self, claim: str) -> str:
+        """Return the claim by which another party pays off one that a contract issued, or nothing."""
+        how = self.redeeming.how(claim, self.ground.books.asset(claim).issuer, 1)
+        return how.owes if how is not None and self.redeeming.way(how) == "apart" else ""
 
     def units_for(self, claim: str, cash: int) -> int:
         """Return the fewest units of a claim that are owed so much cash."""
@@ -210,8 +330,12 @@ class Tills:
         waiting = [ask for ask in self._to_file if ask.units and not ask.lot]
         self._to_file.clear()
         size = self.ground.limits.actions_max
-        for start in range(0, len(waiting), size):
-            self.ground.do_many(waiting[start : start + size], _redeem, self._filed, _note_refused)
+        for mine, build, done in (
+            ([ask for ask in waiting if not ask.way], _redeem, self._filed),
+            ([ask for ask in waiting if ask.way], self._request, self._requested),
+        ):
+            for start in range(0, len(mine), size):
+                self.ground.do_many(mine[start : start + size], build, done, _note_refused)
 
     def _filed(self, asks: Sequence[Ask], receipt: Receipt) -> None:
         for ask, lot in zip(asks, receipt.results, strict=True):
@@ -220,9 +344,54 @@ class Tills:
             record: Lot = self.ground.fork.overlay.get(("lot", lot))
             ask.due = min(ask.due, record.due) if ask.due <= self.ground.now else record.due
 
+    def _request(self, asks: Sequence[Ask]) -> tuple[str, list[tx.Action]]:
+        actions: list[tx.Action] = []
+        for ask in asks:
+            ask.redemption = self._how(ask, ask.units)
+            actions.append(call_of(ask.claim, _asks(ask.redemption)))
+        return asks[0].holder, actions
+
+    def _requested(self, asks: Sequence[Ask], receipt: Receipt) -> None:
+        for ask in asks:
+            ask.lot = ask.claim
+            self._asked[ask.claim, ask.holder] -= ask.units
+            if ask.way == "window" and ask.redemption is not None:
+                ask.due = ask.redemption.ends
+
+    def _how(self, ask: Ask, units: int) -> Redemption:
+        how = self.redeeming.how(ask.claim, ask.holder, units)
+        if how is None:
+            raise RuntimeError(f"{ask.claim} told how it is redeemed and does so no more")
+        return how
+
+    def file_again(self) -> None:
+        """Ask again for what a contract gave back because nobody completed it in time."""
+        for ask in self.by_contract:
+            if ask.way == "apart" and ask.lot and ask.redemption is not None:
+                if ask.redemption.ends <= self.ground.now:
+                    self._return(ask, ask.units)
+                    self._to_file.append(ask)
+
+    def unlock(self, ask: Ask) -> None:
+        """Note that the units of an ask left its holder."""
+        self._asked[ask.claim, ask.holder] -= ask.units
+
+    def ask_again(self, ask: Ask, returned: int) -> None:
+        """Ask again for what a completed request left over and gave back."""
+        self._return(ask, returned)
+        self._to_file.append(ask)
+
+    def _return(self, ask: Ask, units: int) -> None:
+        ask.lot, ask.redemption = "", None
+        self._asked[ask.claim, ask.holder] = self._asked.get((ask.claim, ask.holder), 0) + units
+
     def file_unpaid(self) -> None:
         """File a redemption for everything that is due and was not paid."""
-        self._to_file += [ask for ask in self.asks if ask.units and not ask.lot and self.is_due(ask)]
+        self._to_file += [
+            ask
+            for ask in self.asks
+            if ask.units and not ask.lot and ask.way in ("", "apart") and self.is_due(ask)
+        ]
         self.file()
 
     # Paying.
@@ -250,11 +419,15 @@ class Tills:
             for name, units in sorted(owed.items())
         }
 
-    def settle(self, cash: str) -> None:
-        """Let everybody pay what it can of what is due in a cash asset: circles first, then in order."""
+    def settle(self, cash: str) -> bool:
+        """Let everybody pay what it can of what is due in a cash asset: circles first, then in order.
+
+        Tell whether anything was paid.
+        """
         asks = sorted(self.due(cash), key=lambda ask: (ask.obligor, ask.rank, ask.holder, ask.claim, ask.day))
         if not (cash and asks):
-            return
+            return False
+        payments_before = self.payments
         cleared = clear(self._means(cash, asks), self._dues(asks))
         whole: dict[tuple[str, int], int] = {}
         for ask in asks:
@@ -291,6 +464,7 @@ class Tills:
         placed = set(order)
         for debtor in [*order, *sorted(set(plan) - placed)]:
             self._pay_out(debtor, cash, plan.get(debtor, []))
+        return self.payments > payments_before
 
     def _planned(self, ask: Ask, paid: int, whole: int) -> Payment:
         owed = ask.cash_for(ask.units)
@@ -329,9 +503,10 @@ class Tills:
 
     def cash_of(self, institution: str, cash: str) -> int:
         """Return what the institution's accounts can pay of a cash asset now."""
-        return sum(units for _, units in self._purses(institution, cash))
+        return sum(units for _, units in self.purses(institution, cash))
 
-    def _purses(self, institution: str, cash: str) -> list[tuple[str, int]]:
+    def purses(self, institution: str, cash: str) -> list[tuple[str, int]]:
+        """Return the institution's accounts that can pay of a cash asset now, and how much."""
         ground = self.ground
         found = [(name, ground.balance(name, cash)) for name in ground.books.accounts_of(institution)]
         return [(name, units) for name, units in found if units > 0 and ground.can_sign(name)]
@@ -374,7 +549,7 @@ class Tills:
             self._pay_from(issuer, cash, payments)
             return
         waiting = payments[::-1]
-        for account, purse in self._purses(debtor, cash):
+        for account, purse in self.purses(debtor, cash):
             available = purse
             mine: list[Payment] = []
             while waiting and waiting[-1].cash <= available:
@@ -427,6 +602,8 @@ class Tills:
     def _give_back(self, one: Payment) -> list[tx.Action]:
         """Return the actions by which a holder gives back what it is paid for and asks for the rest."""
         ask, units = one.ask, str(one.units)
+        if ask.way:
+            return self._complete(one)
         issuer = self._kinds[ask.claim][0].issuer
         back = tx.Transfer(account=ask.holder, legs=((ask.claim, issuer, units),))
         if not ask.lot:
@@ -437,6 +614,18 @@ class Tills:
         rest = tx.Redeem(account=ask.holder, asset=ask.claim, units=str(ask.units - one.units))
         return [cancel, back, rest]
 
+    def _complete(self, one: Payment) -> list[tx.Action]:
+        """Return the calls by which a contract takes back what was paid for apart."""
+        ask, steps = one.ask, []
+        how = ask.redemption if ask.lot else None
+        if how is not None and one.units < ask.units:
+            steps.append(how.undo)
+            how = None
+        if how is None:
+            how = self._how(ask, one.units)
+            steps.append(how.ask)
+        return [call_of(ask.claim, step) for step in (*steps, how.complete) if step is not None]
+
     def _note_paid(self, payments: Sequence[Payment], receipt: Receipt, *, first: int) -> None:
         place = first
         for one in payments:
@@ -444,18 +633,43 @@ class Tills:
             place += _steps(one)
             if not ask.lot:
                 self._asked[ask.claim, ask.holder] -= one.units
+            elif ask.way:
+                self._return(ask, ask.units - one.units)
             else:
                 ask.lot = receipt.results[place - 1] if one.units < ask.units else ""
-            ask.units -= one.units
-            ask.paid += one.units
-            ask.got += one.cash
-            key = (ask.obligor, ask.cash)
-            self.paid_cash[key] = self.paid_cash.get(key, 0) + one.cash
-            ask.payments.append((self.ground.day, one.units))
+            if ask.way:
+                self.note_redeemed(ask, one.units, "paid apart", ask.cash, one.cash)
+            self.note_paid(ask, one.units, one.cash)
+
+    def note_paid(self, ask: Ask, units: int, cash: int) -> None:
+        """Note that so many units of an ask were paid, with so much cash."""
+        self.payments += 1
+        ask.units -= units
+        ask.paid += units
+        ask.got += cash
+        for name in {ask.obligor, ask.owed_by}:
+            self.paid_cash[name, ask.cash] = self.paid_cash.get((name, ask.cash), 0) + cash
+        if units:
+            ask.payments.append((self.ground.day, units))
+
+    def note_redeemed(self, ask: Ask, units: int, how: str, asset: str, got: int) -> None:
+        """Note what a contract's own calls took back, and what the holder got for it."""
+        key = (ask.owed_by, ask.claim, how, asset)
+        found = self.redeemed.setdefault(key, Redeemed(*key))
+        found.holders.add(ask.holder)
+        found.units += units
+        found.got += got
+
+
+def _asks(redemption: Redemption) -> Step:
+    assert redemption.ask is not None
+    return redemption.ask
 
 
 def _steps(one: Payment) -> int:
     """Return how many actions give back what is paid for."""
+    if one.ask.way:
+        return 2 if not one.ask.lot else 1 if one.units == one.ask.units else 3
     return 1 if not one.ask.lot else 2 if one.units == one.ask.units else 3
 
 
