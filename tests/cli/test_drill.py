@@ -4,6 +4,13 @@ import json
 
 import pytest
 
+from tallystick.ledger.encoding import encode_key, encode_value
+from tallystick.log.state_tree import StateTree
+from tallystick.node.ledger_file import LedgerFile
+from tallystick.node.recovery import recover_until
+from tallystick.protocol import KINDS
+from tallystick.stress.curve import run_curve
+from tallystick.stress.scenario import everybody_withdraws
 from tests.cli.desk import Desk
 
 
@@ -46,6 +53,37 @@ def test_help_and_the_curve(desk):
     assert [one["paid_ppm"] for one in curve["points"]] == [1_000_000, 1_000_000, 1_000_000, 666_666, 500_000]
     desk("drill bank-ag --points 2 --picture run.png")
     assert (desk.folder / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_computed_again_from_the_log_up_to_its_index_and_the_scenario(desk):
+    curve = desk.json("drill bank-ag --curve --points 4 --per-day 40%")
+    desk("asset issue eur@bank alice 1000.00")  # the ledger moves on
+    assert desk.json("drill bank-ag --curve --points 4 --per-day 40%")["result_hash"] != curve["result_hash"]
+    with LedgerFile.open(desk.folder / "ledger.tally", read_only=True) as file:
+        past = recover_until(file.journal, kinds=KINDS, end=curve["index"])
+    tree = StateTree()
+    pairs = [(key, value) for key, value in past.values.items() if key[0] != "id"]
+    tree.update([(encode_key(key), encode_value(value)) for key, value in pairs])
+    assert tree.root.hex() == curve["state_root"]
+    scenario = everybody_withdraws("bank-ag", per_day="40%")
+    assert scenario.hash == curve["scenario_hash"]
+    root, index = curve["state_root"], curve["index"]
+    again = run_curve(past, KINDS, scenario, "bank-ag", points=4, state_root=root, index=index)
+    assert again.document() == curve
+
+
+def test_a_curve_as_csv_says_of_what_it_is_in_every_row(desk):
+    curve = desk.json("drill bank-ag --curve --points 2")
+    origin = f"bank-ag,{curve['state_root']},{curve['index']},{curve['scenario_hash']}"
+    assert desk("drill bank-ag --curve --points 2 --csv").splitlines() == [
+        "institution,state_root,index,scenario_hash,withdrawn_ppm,paid_ppm,failures",
+        f"{origin},0,1000000,0",
+        f"{origin},500000,1000000,0",
+        f"{origin},1000000,500000,1",
+    ]
+    assert f"scenario {curve['scenario_hash']}" in desk("drill bank-ag --curve --points 2")
+    desk.refused("drill bank-ag --csv", code="usage", exit_code=2)
+    desk.refused("drill bank-ag --csv --curve --json", code="usage", exit_code=2)
 
 
 def test_nothing_of_it_is_kept(desk):

@@ -66,6 +66,7 @@ tallystick drill --scenario what-if.json""",
 @click.option(
     "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Write the run curve here, as PNG."
 )
+@click.option("--csv", "as_csv", is_flag=True, help="With --curve: every point as CSV.")
 @click.option("--points", type=click.IntRange(2, 200), default=20, show_default=True, help="Of the curve.")
 @click.option("--holders", is_flag=True, help="With --json: every holder's claim as well.")
 def command(
@@ -84,6 +85,7 @@ def command(
     help_needed: bool,
     curve: bool,
     picture: Path | None,
+    as_csv: bool,
     points: int,
     holders: bool,
 ) -> None:
@@ -99,6 +101,10 @@ def command(
     if (subject is None) is (file is None):
         raise CommandError(
             "name an institution, a contract or `all`, or a --scenario", hint="tallystick drill all"
+        )
+    if as_csv and (session.json or not (curve or picture is not None)):
+        raise CommandError(
+            "--csv is of a --curve, and in place of --json", hint="add --curve, leave out --json"
         )
     plain = (withdraw, per_day, runners, cash, shock, lender) == ("100%", "", (), (), (), None)
     if session.url is not None:
@@ -139,7 +145,7 @@ def command(
                 )
             )
             if curve or picture is not None:
-                _curve(session, ledger, scenario, picture=picture, points=points)
+                _curve(session, ledger, scenario, picture=picture, points=points, as_csv=as_csv)
             else:
                 _drill(session, ledger, scenario, help_needed=help_needed, holders=holders)
         except ScenarioInvalid as invalid:
@@ -387,22 +393,46 @@ def _ratio(ppm: int | None) -> str:
 
 
 def _curve(
-    session: Session, ledger: "OpenLedger", scenario: Scenario, *, picture: Path | None, points: int
+    session: Session,
+    ledger: "OpenLedger",
+    scenario: Scenario,
+    *,
+    picture: Path | None,
+    points: int,
+    as_csv: bool,
 ) -> None:
-    from tallystick.stress.curve import curve_document, run_curve, write_picture
+    from tallystick.stress.curve import run_curve, write_picture
 
     if len(scenario.targets) != 1:
         raise CommandError("a run curve is of one institution", hint="tallystick drill INSTITUTION --curve")
     institution, file = scenario.targets[0], ledger.file
+    root = file.commitment.commit().hex()
     with session.progress("drills", points) as progress:
         found = run_curve(
-            file.state, file.kinds, scenario, institution, points=points, index=file.size, progress=progress
+            file.state,
+            file.kinds,
+            scenario,
+            institution,
+            points=points,
+            state_root=root,
+            index=file.size,
+            progress=progress,
         )
     if picture is not None:
-        write_picture(institution, found, picture)
+        write_picture(found, picture)
         session.note(f"picture written to {picture}")
-    rows = [[percent(one.withdrawn_ppm), percent(one.paid_ppm), str(one.failures)] for one in found]
-    session.show(curve_document(institution, found), *align([["withdrawn", "paid", "failures"], *rows]))
+    if as_csv:
+        click.echo(found.csv(), nl=False)
+        return
+    rows = [[percent(one.withdrawn_ppm), percent(one.paid_ppm), str(one.failures)] for one in found.points]
+    session.show(
+        found.document(),
+        *align([["withdrawn", "paid", "failures"], *rows]),
+        "",
+        f"of state {found.state_root} after {found.index} entries",
+        f"scenario {found.scenario_hash}",
+        f"result {found.hash}",
+    )
 
 
 def _leave(session: Session, ledger: "OpenLedger", contract: str, *, days: int) -> None:

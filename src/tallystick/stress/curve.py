@@ -3,14 +3,22 @@
 One number says where a bank stands on the day it is asked; the curve says how it falls. Each point is a
 drill of its own. Up to the first threshold everybody is paid from what lies ready, up to the second from what
 can be called and sold, and from there on the more come the less each gets: that is why they come.
+
+A curve says of which state it is (its root, and how many entries led to it) and of which scenario (its hash),
+in the data and on the picture. So whoever has the log up to there and the scenario can draw it again, and the
+hash of the whole says whether it is the same.
 """
 
+import csv
+import hashlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
+import msgspec
 from matplotlib.figure import Figure
 
 from tallystick.ledger.apply import Kinds
@@ -18,6 +26,7 @@ from tallystick.ledger.store import Store
 from tallystick.stress.drill import run_drill
 from tallystick.stress.scenario import PPM, Scenario
 
+VERSION: Final = "tallystick-run-curve-v1"
 POINTS: Final = 20
 _INK, _GREY, _LIGHT, _BLUE, _RED = "#1b1f24", "#6b7280", "#d7dbe0", "#2458a6", "#b3261e"
 _STYLE: Final[Any] = {
@@ -44,6 +53,54 @@ class Point:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The curve of one institution, with what is needed to compute it again.
+
+    `state_root` is of the state after the log's first `index` entries; `scenario_hash` is SHA-256 of the
+    scenario's canonical form, with the whole path. `state_root` is empty where the state had no log.
+    """
+
+    institution: str
+    state_root: str
+    index: int
+    scenario_hash: str
+    points: tuple[Point, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the document in its one byte form, in hex."""
+        return hashlib.sha256(msgspec.json.encode(self._full(), order="deterministic")).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """Return the curve as data."""
+        return self._full() | {"result_hash": self.hash}
+
+    def csv(self) -> str:
+        """Return the curve as CSV; each row says of which state and scenario it is."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        about = ("institution", "state_root", "index", "scenario_hash")
+        writer.writerow((*about, "withdrawn_ppm", "paid_ppm", "failures"))
+        for one in self.points:
+            values = [getattr(self, name) for name in about]
+            writer.writerow((*values, one.withdrawn_ppm, one.paid_ppm, one.failures))
+        return text.getvalue()
+
+    def _full(self) -> dict[str, Any]:
+        return {
+            "format": VERSION,
+            "institution": self.institution,
+            "state_root": self.state_root,
+            "index": self.index,
+            "scenario_hash": self.scenario_hash,
+            "points": [
+                {"withdrawn_ppm": one.withdrawn_ppm, "paid_ppm": one.paid_ppm, "failures": one.failures}
+                for one in self.points
+            ],
+        }
+
+
 def run_curve(
     state: Store,
     kinds: Kinds,
@@ -51,10 +108,14 @@ def run_curve(
     institution: str,
     *,
     points: int = POINTS,
+    state_root: str = "",
     index: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Point]:
-    """Return the curve of one institution: the scenario with its path scaled to each share."""
+) -> Curve:
+    """Return the curve of one institution: the scenario with its path scaled to each share.
+
+    `index` is the log index of the forks' first entry, which is how many entries the state has behind it.
+    """
     whole = sum(scenario.withdraw_ppm) or PPM
     found = [Point(0, PPM, 0)]
     for step in range(1, points + 1):
@@ -64,22 +125,12 @@ def run_curve(
         found.append(Point(share, outcome.paid_ppm(institution), len(outcome.failures)))
         if progress is not None:
             progress(step, points)
-    return found
+    return Curve(institution, state_root, index, scenario.hash, tuple(found))
 
 
-def curve_document(institution: str, points: Sequence[Point]) -> dict[str, Any]:
-    """Return the curve as data."""
-    return {
-        "institution": institution,
-        "points": [
-            {"withdrawn_ppm": one.withdrawn_ppm, "paid_ppm": one.paid_ppm, "failures": one.failures}
-            for one in points
-        ],
-    }
-
-
-def write_picture(institution: str, points: Sequence[Point], path: Path) -> None:
-    """Write the curve as PNG: share withdrawn across, share of it paid upwards."""
+def write_picture(curve: Curve, path: Path) -> None:
+    """Write the curve as PNG: share withdrawn across, share of it paid upwards, its origin at the foot."""
+    points = curve.points
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8, 5), facecolor="white", layout="constrained")
         axes = figure.subplots()
@@ -102,9 +153,15 @@ def write_picture(institution: str, points: Sequence[Point], path: Path) -> None
                 f" in a full run {_percent(points[-1].paid_ppm)} is paid"
             )
             axes.axvline(_before(points, broken) / 10_000, color=_RED, linewidth=1, linestyle=":")
-        axes.set_title(f"Run curve of {institution}", loc="left", color=_INK, fontweight="bold", pad=24)
+        axes.set_title(f"Run curve of {curve.institution}", loc="left", color=_INK, fontweight="bold", pad=24)
         axes.text(0, 1.03, told, transform=axes.transAxes, color=_GREY)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        origin = (
+            f"state {curve.state_root or 'without a log'} after {curve.index} entries\n"
+            f"scenario {curve.scenario_hash}, curve {curve.hash}"
+        )
+        figure.text(0.99, -0.02, origin, ha="right", va="top", color=_GREY, fontsize=5.5, family="monospace")
+        about = {"Software": None, "Description": origin}
+        figure.savefig(path, format="png", dpi=150, metadata=about, bbox_inches="tight", pad_inches=0.15)
 
 
 def _before(points: Sequence[Point], broken: Point) -> int:

@@ -137,7 +137,7 @@ def _curve(world: World, gate: Gate, reading: Reading) -> tuple[CurvePoint, ...]
             _scenario(world, gate, reading, (PPM,), runs, lender=buyer(reading, cash, days=days)),
             reading.institution,
             points=CURVE_STEPS,
-        )[1:]
+        ).points[1:]
         for days in (1, STRESS_DAYS)
     )
     return tuple(
