@@ -112,6 +112,7 @@ def test_what_cannot_be_meant_is_refused(desk):
     desk.refused("drill all --cash EUR", code="usage", exit_code=2)
     desk.refused("drill all --withdraw half", code="scenario_invalid", exit_code=2)
     desk.refused("drill all --haircut 20%", code="usage", exit_code=2)
+    desk.refused("drill all --lender central", code="scenario_invalid", exit_code=2)
     assert "nobody fails" in desk("drill bank-ag --haircut 20% --lender central --withdraw 10%")
 
 

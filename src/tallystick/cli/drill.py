@@ -54,7 +54,11 @@ tallystick drill --scenario what-if.json""",
 @click.option("--cash", multiple=True, metavar="UNIT=ASSET", help="What pays a unit of account; repeat.")
 @click.option("--shock", multiple=True, metavar="ASSET=PERCENT", help="Value an asset so much lower; repeat.")
 @click.option("--lender", metavar="ACCOUNT", help="This issuer of cash lends of last resort.")
-@click.option("--haircut", default="0%", show_default=True, help="What the lender takes off collateral.")
+@click.option(
+    "--haircut",
+    metavar="PERCENT",
+    help="Suppose that the lender lends beyond its standing facilities, at this haircut.",
+)
 @click.option(
     "--scenario",
     "file",
@@ -80,7 +84,7 @@ def command(
     cash: tuple[str, ...],
     shock: tuple[str, ...],
     lender: str | None,
-    haircut: str,
+    haircut: str | None,
     file: Path | None,
     help_needed: bool,
     curve: bool,
@@ -117,7 +121,7 @@ def command(
         return
     with session.reading() as ledger:
         try:
-            if haircut != "0%" and lender is None:
+            if haircut is not None and lender is None:
                 raise CommandError(
                     "--haircut is what a --lender takes off collateral", hint="name a --lender"
                 )
@@ -213,7 +217,7 @@ def _scenario(
     cash: tuple[str, ...],
     shock: tuple[str, ...],
     lender: str | None,
-    haircut: str,
+    haircut: str | None,
 ) -> Scenario:
     """Return the scenario of the options, by way of its document: so its errors are told like a file's."""
     from dataclasses import replace
@@ -221,6 +225,7 @@ def _scenario(
     from tallystick.stress.scenario import everybody_withdraws, read_scenario
 
     path = everybody_withdraws(percent=withdraw, per_day=per_day)
+    taken_off = {} if haircut is None else {"haircut": haircut}
     horizon = days or path.horizon_days
     document: dict[str, Any] = {
         "targets": EVERYBODY if subject == EVERYBODY else [subject],
@@ -231,7 +236,7 @@ def _scenario(
             {"day": 0, "asset": asset, "change": change}
             for asset, change in (_pair(one, "--shock ASSET=PERCENT") for one in shock)
         ],
-        "lender_of_last_resort": None if lender is None else {"lender": lender, "haircut": haircut},
+        "lender_of_last_resort": None if lender is None else {"lender": lender} | taken_off,
     }
     if runners:
         document["runners"] = list(runners)
@@ -321,6 +326,7 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         lines += ["", *align([["not paid to", "by", "units", "in"], *table])]
         if len(outcome.losses) > len(losses):
             lines.append(f"and {len(outcome.losses) - len(losses)} more")
+    lines += _lent_lines(ledger, outcome)
     lines += _redeemed_lines(ledger, outcome)
     lines += _left_out_lines(outcome)
     for one in document.get("help", ()):
@@ -334,6 +340,26 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         f"{outcome.transactions} transactions on a fork of state {outcome.state_root[:16]}; nothing was kept",
         f"result {document['result_hash']}",
     ]
+    return lines
+
+
+def _lent_lines(ledger: "OpenLedger", outcome: Outcome) -> list[str]:
+    """Return what the lender of last resort lent, by which facility, or as the scenario alone supposes."""
+    if not outcome.loans:
+        return []
+    found: dict[tuple[str, str], int] = {}
+    for one in outcome.loans:
+        found[one.by, one.cash] = found.get((one.by, one.cash), 0) + one.units
+    decimals = ledger.decimals({cash for _, cash in found})
+    facilities = {contract for contract, _ in outcome.facilities}
+    lines = [""]
+    for (by, cash), units in sorted(found.items()):
+        how = f"by {by}, on its own terms"
+        if by not in facilities:
+            how = "as the scenario supposes, by no contract" + (
+                "" if facilities else ": the lender has no standing facility"
+            )
+        lines.append(f"lent {format_amount(str(units), decimals=decimals.get(cash, 0))} {cash} {how}")
     return lines
 
 

@@ -6,6 +6,8 @@
     redeeming    how a claim is asked for and paid whose issuer is a contract, told by that contract
     tills        Tills: what is asked of whom, and paid by real transactions
     at_contracts AtContracts: claims that contracts take back by themselves, and windows that are settled
+    facilities   the contracts by which a lender of last resort lends
+    last_resort  what it lends to those who are short: by those, or as a scenario supposes
     raising      how one that is short finds cash: claims called, contracts left, assets sold, a lender
     drill        run_drill(state, kinds, scenario): the days, one after another -> Outcome
     outcome      Outcome: who was paid what and when, who failed, why, in which order; its document and hash

@@ -362,7 +362,7 @@ class Drill:
                 unpriced.append(asset)
             else:
                 total += worth
-        owed = sum(loan.units for loan in self.raiser.loans if (loan.institution, loan.cash) == (name, cash))
+        owed = self.raiser.last_resort.owed(name, cash) if self.raiser.last_resort is not None else 0
         return max(0, total - owed), tuple(unpriced)
 
     def _next_day(self, day: int) -> int | None:
@@ -392,6 +392,7 @@ class Drill:
         for ask in self.tills.asks:
             by_holder.setdefault((ask.owed_by, ask.claim, ask.holder), []).append(ask)
         claims = tuple(_claimed(by_holder[key], now=now) for key in sorted(by_holder))
+        last_resort = self.raiser.last_resort
         return Outcome(
             state_root=state_root,
             scenario_hash=self.scenario.hash,
@@ -401,7 +402,8 @@ class Drill:
             survival=self._survival(),
             losses=_losses(claims, self.books),
             sales=tuple(self.raiser.sales),
-            loans=tuple(self.raiser.loans),
+            loans=tuple(last_resort.loans) if last_resort is not None else (),
+            facilities=tuple(sorted(last_resort.facilities.items())) if last_resort is not None else (),
             left=tuple(self.raiser.left),
             left_out=tuple(sorted({*self.tills.left_out, *self._refused()})),
             redeemed=tuple(

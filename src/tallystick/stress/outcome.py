@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tallystick.stress.raising import Left, Loan, Sale
+from tallystick.stress.last_resort import Loan
+from tallystick.stress.raising import Left, Sale
 
 VERSION: Final = "tallystick-drill-v2"
 PPM: Final = 1_000_000
@@ -111,6 +112,9 @@ class Survival:
 class Outcome:
     """What came of a drill. `losses` is (creditor, debtor, cash, units): what was due and not paid.
 
+    `facilities` are the contracts, each with its cash, through which the lender of last resort lends by rule;
+    there is none without a lender. A loan that is not by one of them is by the scenario's supposition alone.
+
     Where nothing on the ledger pays, `cash` is the unit of account that is owed, and `units` its minor units.
     """
 
@@ -123,6 +127,7 @@ class Outcome:
     losses: tuple[tuple[str, str, str, int], ...]
     sales: tuple[Sale, ...]
     loans: tuple[Loan, ...]
+    facilities: tuple[tuple[str, str], ...]
     left: tuple[Left, ...]
     redeemed: tuple[Redeemed, ...]
     left_out: tuple[tuple[str, str, int, str], ...]
@@ -178,6 +183,7 @@ class Outcome:
             "claims": [_claimed(one) for one in self.claims],
             "sales": [_plain(one) for one in self.sales],
             "loans": [_plain(one) for one in self.loans],
+            "facilities": [{"contract": contract, "cash": cash} for contract, cash in self.facilities],
             "contracts_left": [_plain(one) for one in self.left],
             "redeemed_by_contract": [_plain(one) for one in self.redeemed],
             "left_out": [

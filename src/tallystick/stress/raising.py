@@ -3,7 +3,7 @@
     1. it calls what others owe it on demand, as far as it is short
     2. it leaves contracts, by their own exits
     3. it sells what it has into the ledger's own pools, at what they pay
-    4. it borrows from the lender of last resort, if one stands, against what it has left
+    4. it borrows from the lender of last resort, if one stands, against what it has left (`last_resort`)
     5. it asks for what is owed to it with a notice or at a date; that comes when it comes
 
 Each step is a transaction on the fork. Whoever is called may then be short itself: that is contagion. An
@@ -11,23 +11,21 @@ institution's own tokens are sold like anything else, at what their pools pay; n
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from tallystick.institutions.books import Books
 from tallystick.institutions.prices import Missing, Price, Prices
 from tallystick.ledger import transactions as tx
-from tallystick.ledger.amounts import mul_div_down, mul_div_up
+from tallystick.ledger.amounts import mul_div_down
 from tallystick.ledger.contract import to_wire
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.rejections import Rejection
-from tallystick.stress.ground import DAY_US, Ground
-from tallystick.stress.scenario import PPM, Lender, Scenario
+from tallystick.stress.ground import Ground
+from tallystick.stress.last_resort import LastResort
+from tallystick.stress.scenario import PPM, Scenario
 from tallystick.stress.tills import Tills
-
-LENDER_KEEPS_DAYS: Final = 365
-"""How long collateral is held for a loan of last resort before the lender takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +40,6 @@ class Sale:
     pool: str
     cash: str
     got: int
-
-
-@dataclass(frozen=True, slots=True)
-class Loan:
-    """Cash issued by the lender of last resort against collateral that it holds."""
-
-    day: int
-    institution: str
-    account: str
-    cash: str
-    units: int
-    collateral: str
-    collateral_units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +62,32 @@ class Raiser:
         self.tills = tills
         self.scenario = scenario
         self.sales: list[Sale] = []
-        self.loans: list[Loan] = []
         self.left: list[Left] = []
         self.calls = 0
         self.refused: dict[tuple[str, str], str] = {}
         """The code with which an exit was refused last, by account and contract."""
-        self._lent = 0
         self._waiting_asked: set[tuple[str, str]] = set()
         self._tried: set[tuple[object, ...]] = set()
         self._pools: dict[str, list[tuple[str, tuple[str, ...]]]] | None = None
+        lender = scenario.lender_of_last_resort
+        self.last_resort = LastResort(ground, tills, lender, self.value_in) if lender is not None else None
 
     def begin_day(self) -> None:
         """Let everything that was tried in vain be tried again."""
         self._tried.clear()
+        if self.last_resort is not None:
+            self.last_resort.begin_day()
 
     def raise_cash(self, institution: str, cash: str, short: int) -> bool:
         """Take the first step that changes something; tell whether one did."""
         scenario = self.scenario
         if scenario.calls_claims and self._call_claims(institution, cash, short):
             return True
-        if scenario.leaves_contracts and self._leave_contracts(institution):
+        if scenario.leaves_contracts and self._leave_contracts(institution, cash):
             return True
         if scenario.sells and self._sell(institution, cash, short):
             return True
-        lender = scenario.lender_of_last_resort
-        if lender is not None and self._borrow(institution, cash, short, lender):
+        if self.last_resort is not None and self.last_resort.borrow(institution, cash, short):
             return True
         if scenario.calls_claims:
             self._ask_for_what_waits(institution)
@@ -161,11 +147,11 @@ class Raiser:
 
     # 2: contracts.
 
-    def _leave_contracts(self, institution: str) -> bool:
+    def _leave_contracts(self, institution: str, cash: str) -> bool:
         changed = False
         for account in self._accounts(institution):
             for contract in self.contracts_of(account):
-                changed = self.leave(institution, account, contract) or changed
+                changed = self.leave(institution, account, contract, keeps=cash) or changed
         return changed
 
     def contracts_of(self, account: str) -> list[str]:
@@ -178,8 +164,11 @@ class Raiser:
                 found.add(record.issuer)
         return sorted(found)
 
-    def leave(self, institution: str, account: str, contract: str) -> bool:
-        """Leave a contract by every exit that pays something now; tell whether one did."""
+    def leave(self, institution: str, account: str, contract: str, *, keeps: str = "") -> bool:
+        """Leave a contract by every exit that pays something now; tell whether one did.
+
+        An exit that takes `keeps`, the cash that is short, is not taken: that is paying back a loan.
+        """
         if ("leave", account, contract) in self._tried:
             return False
         self._tried.add(("leave", account, contract))
@@ -189,6 +178,8 @@ class Raiser:
             return False
         ways: dict[str, tuple[Any, bool]] = {}
         for way in exits:
+            if way.spend.get(keeps):
+                continue
             wire = msgspec.json.encode(to_wire(way.arguments))
             key = f"{way.method} {wire.decode()}"
             ways[key] = (way, bool(way.units_now) or (key in ways and ways[key][1]))
@@ -283,55 +274,6 @@ class Raiser:
         except Rejection:
             return 0
         return found
-
-    # 4: the lender of last resort.
-
-    def _borrow(self, institution: str, cash: str, short: int, lender: Lender) -> bool:
-        books = self.ground.books
-        if books.asset(cash).issuer != lender.lender:
-            return False
-        if lender.limit_units is not None:
-            short = min(short, lender.limit_units - self._lent)
-        for account in self._accounts(institution):
-            for asset in sorted(books.balances(account)):
-                units = self.tills.free(account, asset)
-                own = books.asset(asset).obligor == institution
-                if asset == cash or units <= 0 or own or short <= 0:
-                    continue
-                if ("borrow", account, asset) in self._tried:
-                    continue
-                lendable = self._lendable(asset, units, cash, lender)
-                lent = min(short, lendable)
-                # No more collateral than the loan needs: the rest is for the next day's.
-                pledged = mul_div_up(units, lent, lendable) if lendable else units
-                if pledged == units:
-                    self._tried.add(("borrow", account, asset))
-                if lent > 0 and self._lend(institution, account, asset, pledged, cash=cash, lent=lent):
-                    self._lent += lent
-                    return True
-                self._tried.add(("borrow", account, asset))
-        return False
-
-    def _lendable(self, asset: str, units: int, cash: str, lender: Lender) -> int:
-        """Return what the lender gives for so many units: their value in cash less the haircut."""
-        haircut = lender.haircuts_ppm.get(asset, lender.haircut_ppm)
-        worth = self.value_in(asset, units, cash)
-        return mul_div_down(worth or 0, PPM - haircut, PPM)
-
-    def _lend(self, institution: str, account: str, asset: str, units: int, *, cash: str, lent: int) -> bool:
-        lender = self.ground.books.asset(cash).issuer
-        hold = tx.Hold(
-            account=account,
-            beneficiary=lender,
-            legs=((asset, str(units)),),
-            expires=self.ground.now + LENDER_KEEPS_DAYS * DAY_US,
-            at_expiry="capture",
-        )
-        issue = tx.Issue(account=lender, legs=((cash, account, str(lent)),))
-        if isinstance(self.ground.do(account, hold, issue), Rejection):
-            return False
-        self.loans.append(Loan(self.ground.day, institution, account, cash, lent, asset, units))
-        return True
 
     # Values.
 

@@ -30,6 +30,7 @@ from tallystick.institutions.books import Books
 from tallystick.institutions.prices import PriceBook, PriceBookInvalid, price_book
 from tallystick.ledger.names import is_asset
 from tallystick.ledger.rejections import LedgerError, Rejection
+from tallystick.stress.facilities import facilities_of
 
 PPM: Final = 1_000_000
 HORIZON_DAYS_MAX: Final = 3_660
@@ -70,13 +71,14 @@ class ScriptedCall:
 
 @dataclass(frozen=True)
 class Lender:
-    """A lender of last resort: an account that issues cash against collateral with a haircut.
+    """A lender of last resort: an account that issues cash, which its standing facilities lend by rule.
 
+    With `haircut_ppm` it is supposed to lend beyond them too, against anything that has a price:
     `haircuts_ppm` by asset; `haircut_ppm` is every other's. `limit_units` bounds all that it lends, if given.
     """
 
     lender: str
-    haircut_ppm: int
+    haircut_ppm: int | None = None
     haircuts_ppm: Mapping[str, int] = field(default_factory=dict)
     limit_units: int | None = None
 
@@ -215,12 +217,22 @@ def check_scenario(scenario: Scenario, books: Books) -> None:
     lender = scenario.lender_of_last_resort
     if lender is not None:
         account("lender_of_last_resort.lender", lender.lender)
-        if books.state.get(("account", lender.lender)) is not None and not books.issued_by(lender.lender):
-            errors.append(f"lender_of_last_resort.lender: {lender.lender!r} issues nothing it could lend")
+        if books.state.get(("account", lender.lender)) is not None:
+            errors += _lender_errors(lender, books)
     for name in scenario.price_from:
         known("price_from", name, books.instance)
     if errors:
         raise ScenarioInvalid(errors)
+
+
+def _lender_errors(lender: Lender, books: Books) -> list[str]:
+    facilities = facilities_of(books, lender.lender)
+    if not (facilities or books.issued_by(lender.lender)):
+        return [f"lender_of_last_resort.lender: {lender.lender!r} issues nothing it could lend"]
+    if lender.haircut_ppm is None and not facilities:
+        where = "lender_of_last_resort.haircut"
+        return [f"{where}: {lender.lender!r} has no standing facility, so say at which haircut it would lend"]
+    return []
 
 
 class _Reader:
@@ -363,15 +375,19 @@ class _Reader:
             return None
         where = "lender_of_last_resort"
         known = ("lender", "haircut", "haircuts", "limit")
-        item = self.object_(where, value, known, needed=("lender", "haircut"))
+        item = self.object_(where, value, known, needed=("lender",))
         limit = item.get("limit")
         if limit is not None and not (isinstance(limit, str) and _units(limit)):
             self.wrong(f"{where}.limit", f'is whole minor units such as "1000", not {_shown(limit)}')
             limit = None
         haircuts = self.strings(f"{where}.haircuts", item.get("haircuts", {}))
+        if haircuts and "haircut" not in item:
+            self.wrong(f"{where}.haircuts", "stand beside a `haircut`, which is every other asset's")
         return Lender(
             self.text(f"{where}.lender", item.get("lender", "?")),
-            self.percentage(f"{where}.haircut", item.get("haircut", "0%"), least=0, most=PPM),
+            self.percentage(f"{where}.haircut", item["haircut"], least=0, most=PPM)
+            if "haircut" in item
+            else None,
             {
                 asset: self.percentage(f"{where}.haircuts.{asset}", cut, least=0, most=PPM)
                 for asset, cut in haircuts.items()
