@@ -112,6 +112,11 @@ def test_what_is_attested_is_told_with_who_and_when_and_what_counts_zero_with_wh
     assert "attested: 700 EUR by auditor at " in told
     assert "counts until" in told
     assert "attested: 700 EUR owed, by auditor at " in told
+    assert "counts in full until its attestor withdraws it, past its expiry too" in told
+    assert (owed["until"], "past its expiry too" in desk("institution sheet bank-ag --csv")) == (
+        now + day,
+        True,
+    )
     desk("asset create perk --issuer bank --kind token")
     desk("account open bank.desk")
     desk("institution join bank-ag --account bank.desk")

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tallystick.institutions.prices import Prices, price_book
-from tallystick.institutions.sheet import Sheet, sheet, total_by
+from tallystick.institutions.sheet import EXPIRED_DEBT, STATED_DEBT, Sheet, sheet, total_by
 from tallystick.ledger import transactions as tx
 from tallystick.ledger.records import Terms
 from tallystick.ledger.rejections import Code, Rejection
@@ -289,13 +289,15 @@ def test_what_is_off_the_ledger_counts_as_attested_until_it_expires(city):
     assert (row.liquidity, row.party, row.until, row.value) == ("attested", "bob", row.until, 30_000)
     assert row.until == city.time + 20 * DAY * SECOND
     assert debts(made) == [("EUR", "cellar: rent", 900, 900)]
+    assert (made.liabilities[0].until, made.liabilities[0].note) == (row.until, STATED_DEBT)
     assert made.equity == 29_100
     city.time += 20 * DAY * SECOND
     city.do("alice", transfer("alice", (ALDER, "bob", 1)))
     lapsed = of(city, "vault-co")
     assert (lapsed.assets[0].value, "expired" in lapsed.assets[0].parts[0].why) == (0, True)
     assert lapsed.by_currency() == {"EUR": (0, 900)}
-    assert lapsed.equity == -900  # a debt does not lapse
+    assert lapsed.equity == -900  # a debt does not lapse, and its row says so
+    assert (lapsed.liabilities[0].until, lapsed.liabilities[0].note) == (row.until, EXPIRED_DEBT)
 
 
 def test_what_a_related_party_attests_counts_zero(city):

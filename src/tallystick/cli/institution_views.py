@@ -144,7 +144,7 @@ def _sheet_lines(document: Document) -> list[str]:
 
 
 def _attested_lines(document: Document) -> list[str]:
-    """Return who attested what is off the ledger, when, and until when it counts."""
+    """Return who attested what is off the ledger, when, and until when it counts: a debt does not lapse."""
     from tallystick.client.times import format_time
 
     lines = []
@@ -156,7 +156,7 @@ def _attested_lines(document: Document) -> list[str]:
             lines.append(said)
     return lines + [
         f"attested: {row['units']} {row['asset']} owed, by {row['attestor']}"
-        f" at {format_time(row['attested'])}"
+        f" at {format_time(row['attested'])} until {format_time(row['until'])}: {row['note']}"
         for row in document["liabilities"]
         if row["kind"] == "attested"
     ]

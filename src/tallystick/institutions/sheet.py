@@ -17,7 +17,7 @@ a token of one's own becomes capital.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from tallystick.institutions.books import Books
 from tallystick.institutions.holdings import Component, Holding, Unanswered, holdings_of, look_through
@@ -101,13 +101,18 @@ class AssetRow:
         return sum(part.value or 0 for part in self.parts)
 
 
+STATED_DEBT: Final = "counts in full until its attestor withdraws it, past its expiry too"
+EXPIRED_DEBT: Final = "its attestation expired; it counts in full until its attestor withdraws it"
+
+
 @dataclass(frozen=True, slots=True)
 class LiabilityRow:
     """What is owed to one holder on one claim, or one debt inside a contract.
 
     `kind` is `claim`, `debt` or `attested`; `status` is outstanding, requested, due or defaulted. `value` is
     at par, rounded up. A row below zero is what lies with that holder for the institution itself.
-    What is attested was signed by `attestor` at `attested`, microseconds UTC.
+    What is attested was signed by `attestor` at `attested`, until `until` (microseconds UTC); `note` says
+    that it counts all the same until it is withdrawn.
     """
 
     asset: str
@@ -126,6 +131,8 @@ class LiabilityRow:
     why: str = ""
     attestor: str = ""
     attested: int = 0
+    until: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +527,8 @@ class _Making:
             why=price.reason if isinstance(price, Missing) else "",
             attestor=statement.attestor,
             attested=statement.attested,
+            until=statement.expires,
+            note=EXPIRED_DEBT if statement.expires <= self.now else STATED_DEBT,
         )
 
 

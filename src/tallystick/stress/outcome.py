@@ -185,7 +185,7 @@ class Outcome:
             "loans": [_plain(one) for one in self.loans],
             "facilities": [{"contract": contract, "cash": cash} for contract, cash in self.facilities],
             "contracts_left": [_plain(one) for one in self.left],
-            "redeemed_by_contract": [_plain(one) for one in self.redeemed],
+            "redeemed": [_plain(one) for one in self.redeemed],
             "left_out": [
                 {"holder": holder, "claim": claim, "units": str(units), "why": why}
                 for holder, claim, units, why in self.left_out
