@@ -1,6 +1,9 @@
 import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tallystick.client.calls import call_of, less_slippage, more_slippage
+from tallystick.client.calls import BPS, call_of, less_slippage, limit_units, more_slippage
 
 
 def test_without_slippage_a_promise_is_its_own_limit():
@@ -8,11 +11,34 @@ def test_without_slippage_a_promise_is_its_own_limit():
     assert more_slippage(10_001, 0) == 10_001
 
 
-def test_slippage_never_refuses_what_it_allows():
-    # Half a per cent of 10,001 is 50.005 units: the least falls to 9,950, the most rises to 10,052.
-    assert less_slippage(10_001, 50) == 9_950
-    assert more_slippage(10_001, 50) == 10_052
+def test_no_limit_is_looser_than_the_slippage_that_was_asked_for():
+    # Half a per cent of 10,001 is 50.005 units: at most 50 slip, either way.
+    assert less_slippage(10_001, 50) == 9_951
+    assert more_slippage(10_001, 50) == 10_051
     assert less_slippage(10_001, 10_000) == 0
+    # One per cent of 3 is no whole unit, and of 100 it is exactly one.
+    assert (less_slippage(3, 100), more_slippage(3, 100)) == (3, 3)
+    assert (less_slippage(100, 100), more_slippage(100, 100)) == (99, 101)
+
+
+@given(st.integers(0, 1 << 128), st.integers(0, BPS))
+def test_one_unit_looser_would_be_more_than_was_asked_for(units, slippage_bps):
+    least, most = less_slippage(units, slippage_bps), more_slippage(units, slippage_bps)
+    assert (units - least) * BPS <= units * slippage_bps < (units - least + 1) * BPS
+    assert (most - units) * BPS <= units * slippage_bps < (most - units + 1) * BPS
+
+
+def test_a_trade_has_the_limit_of_the_side_that_is_not_exact():
+    assert limit_units(10_001, 20_003, exact_in=True, slippage_bps=50) == 19_903
+    assert limit_units(10_001, 20_003, exact_in=False, slippage_bps=50) == 10_051
+
+
+@pytest.mark.parametrize("slippage_bps", [-1, 10_001])
+def test_a_slippage_is_a_part_of_a_whole(slippage_bps):
+    for limit in (less_slippage, more_slippage):
+        with pytest.raises(ValueError, match="slippage is 0 to 10000"):
+            limit(100, slippage_bps)
+        assert limit(0, 10_000) == 0
 
 
 def test_a_call_leaves_out_limits_of_zero_and_arguments_at_their_default():

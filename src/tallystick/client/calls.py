@@ -2,7 +2,8 @@
 
 The modules for pools, loans, vaults, streams, sales and oracles ask what a contract promises and build the
 call that takes no worse; what they have in common is here. The rule that must hold: **without slippage, a
-promise that is kept to the unit passes, and one unit worse does not.**
+promise that is kept to the unit passes, and one unit worse does not.** With it, no limit is ever looser than
+the percentage that was asked for: the least is rounded up and the most down, here and nowhere else.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,13 +36,24 @@ def parse_bps(text: str) -> int:
 
 
 def less_slippage(units: int, slippage_bps: int) -> int:
-    """Return the least to receive where `units` are promised, rounded down."""
-    return units * (BPS - slippage_bps) // BPS
+    """Return the least to receive where `units` are promised, rounded up: no more slips than was allowed."""
+    return -(-units * (BPS - _checked(slippage_bps)) // BPS)
 
 
 def more_slippage(units: int, slippage_bps: int) -> int:
-    """Return the most to pay where `units` are quoted, rounded up."""
-    return -(-units * (BPS + slippage_bps) // BPS)
+    """Return the most to pay where `units` are quoted, rounded down: no more slips than was allowed."""
+    return units * (BPS + _checked(slippage_bps)) // BPS
+
+
+def limit_units(units_in: int, units_out: int, *, exact_in: bool, slippage_bps: int) -> int:
+    """Return the least to receive of a trade whose input is exact, or the most to pay for an exact output."""
+    return less_slippage(units_out, slippage_bps) if exact_in else more_slippage(units_in, slippage_bps)
+
+
+def _checked(slippage_bps: int) -> int:
+    if not 0 <= slippage_bps <= BPS:
+        raise ValueError(f"slippage is 0 to {BPS} basis points, not {slippage_bps}")
+    return slippage_bps
 
 
 def call_of(

@@ -19,10 +19,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tallystick.client.calls import BPS, Ask, call_of, less_slippage
+from tallystick.client.calls import BPS, Ask, call_of, less_slippage, limit_units
 from tallystick.client.errors import ClientError
 from tallystick.client.prices import format_price
-from tallystick.client.routing import limit_units
 from tallystick.ledger.transactions import Call
 
 CONSTANT, CONCENTRATED, STABLE = "constant_product_pool", "concentrated_liquidity_pool", "stable_pool"

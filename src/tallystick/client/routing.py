@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tallystick.client.calls import BPS, Ask, call_of
+from tallystick.client.calls import Ask, call_of, limit_units
 from tallystick.client.errors import ClientError
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.transactions import Call
@@ -52,15 +52,6 @@ class RouteQuote(msgspec.Struct, frozen=True):
     def limit(self, slippage_bps: int) -> int:
         """Return the least to receive, or the most to pay, if the price may slip by `slippage_bps`."""
         return limit_units(self.units_in, self.units_out, exact_in=self.exact_in, slippage_bps=slippage_bps)
-
-
-def limit_units(units_in: int, units_out: int, *, exact_in: bool, slippage_bps: int) -> int:
-    """Return the least to receive (rounded up) or the most to pay (rounded down) within the slippage."""
-    if not 0 <= slippage_bps <= BPS:
-        raise ValueError(f"slippage is 0 to {BPS} basis points, not {slippage_bps}")
-    if exact_in:
-        return -(-units_out * (BPS - slippage_bps) // BPS)
-    return units_in * (BPS + slippage_bps) // BPS
 
 
 class NoRoute(ClientError):
