@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "lend": "Lend, borrow against collateral, repay and liquidate.",
         "vault": "Hold shares of a vault.",
         "fund": "Buy units of a fund, and sell them back.",
+        "own-token": "Swap a stable claim for its maker's own token, and back.",
         "stream": "Pay by the passing of time.",
         "rewards": "Stake, and take what the stake earns.",
         "settlement": "Settle several parties' obligations together or not at all.",

@@ -18,7 +18,7 @@ import click
 
 from tallystick.cli.errors import DONE, PROOF_FAILED, REJECTED, USAGE, CommandError
 
-_MODULES: Final = {"import": "import_"}
+_MODULES: Final = {"import": "import_", "own-token": "own_token"}
 """Commands whose name Python keeps for itself."""
 
 

@@ -10,7 +10,8 @@ Contracts, for people: each asks a contract's views and builds calls that carry 
 
     calls, prices     what they share: how a view is asked, and one call; a ratio as people write it
     pools, routing, loans     trades, the best path for one, flash loans
-    lending, vaults, streams, sales, rewards, distributions, settlements, funds, oracles     one kind each
+    lending, vaults, streams, sales, rewards, distributions, settlements, funds, oracles,
+    own_tokens     one kind each
     exits          everything that leaves a contract now, whatever its kind
 
 Ledgers elsewhere:
