@@ -114,7 +114,6 @@ def test_a_node_tells_its_newest_drill_and_its_age(desk, remote):
     assert told["drill"]["failures"][0]["cause"] == "no_cash"
     assert "as of entry" in remote("drill bank-ag")
     remote.refused("drill nowhere", code="unknown_institution")
-    remote.refused("drill all --withdraw 50%", code="usage", exit_code=2)
 
 
 def test_a_refusal_is_the_same(desk, remote):
@@ -342,3 +341,52 @@ def test_a_witness_cosigns_what_a_node_serves(desk, remote):
 def test_what_is_no_url_is_told(desk):
     result = desk.fails("info --url nonsense", exit_code=2)
     assert "no URL" in result.stderr
+
+
+def test_a_node_runs_the_same_scenarios_as_the_file_with_the_same_hash(desk, remote):
+    desk.write(
+        "half.json", json.dumps({"targets": ["bank-ag"], "withdraw": ["25%", "12.5%"], "horizon_days": 9})
+    )
+    for line in (
+        "drill all --withdraw 50% --per-day 10%",
+        "drill bank-ag --runner alice --cash EUR=gold@bank --shock gold@bank=-30% --days 9",
+        "drill --scenario half.json",
+        "drill bank-ag --withdraw 33.3333%",
+    ):
+        by_url = remote.json(line)
+        assert by_url["drill"]["result_hash"] == desk.json(line)["result_hash"]
+        assert (by_url["status"], by_url["entries_since"]) == ("ready", 0)
+        assert by_url["drill"]["state_root"] == desk.json(line)["state_root"]
+    assert "fails on day 0" in remote("drill bank-ag --withdraw 50%")
+    helped = "drill bank-ag --help-needed --withdraw 50%"
+    assert remote.json(helped)["drill"]["help"] == desk.json(helped)["help"]
+
+
+def test_a_node_draws_the_same_curve_as_the_file(desk, remote):
+    line = "drill bank-ag --curve --points 3"
+    assert remote.json(line)["curve"] == desk.json(line)
+    assert remote(f"{line} --csv") == desk(f"{line} --csv")
+    remote("drill bank-ag --points 3 --picture by-url.png")
+    desk("drill bank-ag --points 3 --picture on-file.png")
+    assert (desk.folder / "by-url.png").read_bytes() == (desk.folder / "on-file.png").read_bytes()
+    assert "result " in remote(line)
+
+
+def test_a_node_lets_everyone_leave_a_contract_for_so_many_days(desk, remote):
+    deployed = json.dumps({"asset_0": "eur@bank", "asset_1": "gold@bank"})
+    remote(f"contract deploy leaving constant_product_pool --account alice --args '{deployed}'")
+    remote("pool add leaving alice eur@bank=10.00 gold@bank=2.000")
+    contract = "drill leaving --days 2"
+    assert remote.json(contract)["drill"]["participants"] == 1
+    assert remote.json(contract)["drill"]["result_hash"] == desk.json(contract)["result_hash"]
+
+
+def test_what_a_node_does_not_drill_is_told_before_or_by_it(desk, remote):
+    remote.refused("drill all --holders", code="usage", exit_code=2)
+    remote.refused("drill all --curve", code="usage", exit_code=2)
+    remote.refused("drill bank-ag --curve --points 51", code="node_refused", exit_code=2)
+    unknown = remote.refused(
+        "drill bank-ag --runner nobody --runner bob", code="scenario_invalid", exit_code=2
+    )
+    assert "runners: 'nobody' is no account of this ledger" in unknown["message"]
+    assert remote.refused("drill bank-ag --withdraw 200%", code="scenario_invalid", exit_code=2)["message"]

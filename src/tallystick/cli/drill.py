@@ -1,10 +1,11 @@
 """`tallystick drill`: everybody withdraws, on a fork, and what comes of it.
 
 The command is the drill's own process: it opens the ledger file for reading, as it stands, and nothing of
-what happens on the fork is kept. The rule that must hold: what is printed for people and what `--json` writes
-come from one outcome.
+what happens on the fork is kept. With `--url` a node does it, in a process beside it and within its bounds.
+The rule that must hold: what is printed for people and what `--json` writes come from one outcome.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tallystick.client.amounts import format_amount
 
 if TYPE_CHECKING:
     from tallystick.cli.opened import OpenLedger
+    from tallystick.client.questions.asking import Question
 
 Scenario = Any
 Outcome = Any
@@ -25,7 +27,7 @@ Exodus = Any
 """`stress`'s own types: a command may name its room only where it runs."""
 
 ROWS_SHOWN_MAX = 20
-NODE_WAITS_SECONDS = 30.0
+NODE_WAITS_SECONDS = 150.0
 """How long a command waits for a node's first drill."""
 EVERYBODY = "all"
 
@@ -100,7 +102,7 @@ def command(
     stands. What is owed at a date waits for it. With a contract, all who have something inside leave it.
     Nothing is kept. A result can be recomputed: the same state and scenario give the same hash.
     """
-    from tallystick.stress.scenario import ScenarioInvalid
+    from tallystick.stress.scenario import ScenarioInvalid, read_scenario
 
     if (subject is None) is (file is None):
         raise CommandError(
@@ -111,13 +113,12 @@ def command(
             "--csv is of a --curve, and in place of --json", hint="add --curve, leave out --json"
         )
     plain = (withdraw, per_day, runners, cash, shock, lender) == ("100%", "", (), (), (), None)
-    if session.url is not None:
-        if subject is None or not plain or days is not None or help_needed or curve or picture is not None:
-            raise CommandError(
-                "a node drills a full run of one subject",
-                hint="ask about more on the ledger file, without --url",
-            )
-        _from_node(session, subject)
+    curve = curve or picture is not None
+    newest = subject is not None and plain and haircut is None and days is None
+    if session.url is not None and holders:
+        raise CommandError("a node lists no holders", hint="ask on the ledger file, without --url")
+    if session.url is not None and subject is not None and newest and not (help_needed or curve):
+        _newest_of_node(session, subject)
         return
     with session.reading() as ledger:
         try:
@@ -126,17 +127,20 @@ def command(
                     "--haircut is what a --lender takes off collateral", hint="name a --lender"
                 )
             if subject is not None and _is_contract(ledger, subject):
-                if not plain or help_needed or curve or picture is not None:
+                if not plain or help_needed or curve:
                     raise CommandError(
                         "of a contract everyone leaves, with all: only --days is for that",
                         hint=f"tallystick drill {subject}",
                     )
-                _leave(session, ledger, subject, days=days or 30)
+                if session.url is not None:
+                    _leave_at_node(session, subject, days=days or 30)
+                else:
+                    _leave(session, ledger, subject, days=days or 30)
                 return
-            scenario = (
+            document = (
                 _read(file)
                 if file is not None
-                else _scenario(
+                else _document(
                     subject or "",
                     withdraw=withdraw,
                     per_day=per_day,
@@ -148,66 +152,154 @@ def command(
                     haircut=haircut,
                 )
             )
-            if curve or picture is not None:
+            scenario = read_scenario(document)
+            if session.url is not None:
+                _check_one_target(scenario, curve=curve)
+                _scenario_at_node(
+                    session,
+                    document,
+                    points=points if curve else 0,
+                    help_needed=help_needed,
+                    picture=picture,
+                    as_csv=as_csv,
+                )
+            elif curve:
                 _curve(session, ledger, scenario, picture=picture, points=points, as_csv=as_csv)
             else:
                 _drill(session, ledger, scenario, help_needed=help_needed, holders=holders)
         except ScenarioInvalid as invalid:
-            raise CommandError(
-                "the scenario cannot be run:\n" + "\n".join(f"  {error}" for error in invalid.errors),
-                hint="docs/concepts/drills.md says what a scenario holds",
-                code="scenario_invalid",
-            ) from None
+            raise _invalid(invalid.errors) from None
 
 
-def _from_node(session: Session, subject: str) -> None:
-    """Tell the newest drill that a node has of a subject; the first question starts one."""
+def _invalid(errors: Sequence[str]) -> CommandError:
+    return CommandError(
+        "the scenario cannot be run:\n" + "\n".join(f"  {error}" for error in errors),
+        hint="docs/concepts/drills.md says what a scenario holds",
+        code="scenario_invalid",
+    )
+
+
+# --------------------------------------------------------------------------------------------- at a node
+
+
+def _ask_node(session: Session, question: "Question[dict[str, Any]]") -> dict[str, Any]:
+    """Return a node's answer once there is one, or how it stands when no more time is left."""
     import time
 
+    with session.node() as client:
+        found = client.ask(question)
+        until = time.monotonic() + NODE_WAITS_SECONDS
+        pause = 0.2
+        while found["status"] == "running" and time.monotonic() < until:
+            time.sleep(pause)
+            pause = min(2.0, pause * 1.2)
+            found = client.ask(question)
+    if found["status"] == "failed" and found.get("code") == "scenario_invalid":
+        raise _invalid(found["errors"])
+    if found["status"] == "failed":
+        raise CommandError(
+            f"the node could not drill it: {found['error']}",
+            hint="ask about less, or on the ledger file, without --url",
+            code="drill_failed",
+        )
+    return found
+
+
+def _show_from_node(session: Session, found: dict[str, Any], name: str, lines: list[str]) -> None:
+    if found["status"] != "ready":
+        session.show(found, f"{name}: {found['status']}; the same command again tells how it stands")
+        return
+    entry, ago = found["size"] - 1, f"{found['entries_since']} entries and {found['age_seconds']} s ago"
+    session.show(found, f"as of entry {entry}, {ago}:", *lines)
+
+
+def _newest_of_node(session: Session, subject: str) -> None:
+    """Tell the newest full run that a node has of a subject; the first question starts one."""
     from tallystick.client.questions import drills
 
-    with session.node() as client:
-        found = client.ask(drills.newest(subject))
-        until = time.monotonic() + NODE_WAITS_SECONDS
-        while found["status"] == "running" and time.monotonic() < until:
-            time.sleep(0.2)
-            found = client.ask(drills.newest(subject))
-    if found["status"] != "ready":
-        session.show(found, f"{subject}: {found['status']} {found.get('error', '')}".rstrip())
+    found = _ask_node(session, drills.newest(subject))
+    _show_from_node(session, found, subject, _drill_lines(found.get("drill"), subject))
+
+
+def _leave_at_node(session: Session, contract: str, *, days: int) -> None:
+    from tallystick.client.questions import drills
+
+    found = _ask_node(session, drills.of_contract(contract, days=days))
+    _show_from_node(session, found, contract, _drill_lines(found.get("drill"), contract))
+
+
+def _scenario_at_node(
+    session: Session,
+    document: dict[str, Any],
+    *,
+    points: int,
+    help_needed: bool,
+    picture: Path | None,
+    as_csv: bool,
+) -> None:
+    """Have a node run a scenario, or draw its curve, and tell what came of it."""
+    from tallystick.client.questions import drills
+
+    question = drills.of_scenario(document, points=points, help_needed=help_needed)
+    found = _ask_node(session, question)
+    if found["status"] != "ready" or not points:
+        _show_from_node(session, found, "the scenario", _drill_lines(found.get("drill"), ""))
         return
-    drill = found["drill"]
-    lines = [
-        f"as of entry {found['size'] - 1}, {found['entries_since']} entries and {found['age_seconds']} s ago:"
-    ]
+    from tallystick.stress.curve import Curve, write_picture
+
+    curve = Curve.read(found["curve"])
+    if picture is not None:
+        write_picture(curve, picture)
+        session.note(f"picture written to {picture}")
+    if as_csv:
+        click.echo(curve.csv(), nl=False)
+        return
+    _show_from_node(session, found, curve.institution, _curve_lines(curve))
+
+
+def _drill_lines(drill: dict[str, Any] | None, subject: str) -> list[str]:
+    """Return in short what a node's document of a drill says."""
+    if drill is None:
+        return []
     if "leavers" in drill:
-        lines.append(
-            f"{drill['out']} of {drill['participants']} leave {subject} with all that they have inside"
-        )
-    else:
-        lines += [
-            f"{one['order']}. {one['institution']} fails on day {one['day']}: {one['cause']}"
-            for one in drill["failures"]
-        ] or ["nobody fails"]
-    session.show(found, *lines, f"result {drill['result_hash']}")
+        out = f"{drill['out']} of {drill['participants']} leave {subject} with all that they have inside"
+        return [out, f"result {drill['result_hash']}"]
+    lines = [
+        f"{one['order']}. {one['institution']} fails on day {one['day']}: {one['cause']}"
+        for one in drill["failures"]
+    ] or ["nobody fails"]
+    rows = [
+        [one["institution"], one["cash"], one["due"], percent(one["paid_ppm"])]
+        for one in drill["survival"][:ROWS_SHOWN_MAX]
+    ]
+    if rows:
+        lines += ["", *align([["institution", "pays in", "due (minor units)", "paid"], *rows])]
+    for one in drill.get("help", ()):
+        what = "no help in cash" if one["units"] is None else f"{one['units']} minor units of {one['cash']}"
+        lines.append(f"{one['institution']}: {what} would have stopped it ({one['drills']} drills)")
+    return [*lines, "", f"result {drill['result_hash']}"]
 
 
 def _is_contract(ledger: "OpenLedger", subject: str) -> bool:
     return ledger.get("institution", subject) is None and ledger.get("instance", subject) is not None
 
 
-def _read(file: Path) -> Scenario:
+def _read(file: Path) -> Any:
     import json
 
-    from tallystick.stress.scenario import read_scenario
-
     try:
-        document = json.loads(read_file(file))
+        return json.loads(read_file(file))
     except ValueError as error:
         raise CommandError(f"{file} is no JSON: {error}") from None
-    return read_scenario(document)
 
 
-def _scenario(
+def _check_one_target(scenario: Scenario, *, curve: bool) -> None:
+    """Check that a run curve is asked of one institution."""
+    if curve and len(scenario.targets) != 1:
+        raise CommandError("a run curve is of one institution", hint="tallystick drill INSTITUTION --curve")
+
+
+def _document(
     subject: str,
     *,
     withdraw: str,
@@ -218,18 +310,16 @@ def _scenario(
     shock: tuple[str, ...],
     lender: str | None,
     haircut: str | None,
-) -> Scenario:
-    """Return the scenario of the options, by way of its document: so its errors are told like a file's."""
-    from dataclasses import replace
-
-    from tallystick.stress.scenario import everybody_withdraws, read_scenario
+) -> dict[str, Any]:
+    """Return the scenario of the options as a document: so its errors are told like a file's."""
+    from tallystick.stress.scenario import everybody_withdraws, shown_percentage
 
     path = everybody_withdraws(percent=withdraw, per_day=per_day)
     taken_off = {} if haircut is None else {"haircut": haircut}
     horizon = days or path.horizon_days
     document: dict[str, Any] = {
         "targets": EVERYBODY if subject == EVERYBODY else [subject],
-        "withdraw": "0%",
+        "withdraw": [shown_percentage(part) for part in path.withdraw_ppm],
         "horizon_days": max(horizon, len(path.withdraw_ppm)),
         "cash": dict(_pair(one, "--cash UNIT=ASSET") for one in cash),
         "shocks": [
@@ -240,7 +330,7 @@ def _scenario(
     }
     if runners:
         document["runners"] = list(runners)
-    return replace(read_scenario(document), withdraw_ppm=path.withdraw_ppm)
+    return document
 
 
 def _pair(text: str, shape: str) -> tuple[str, str]:
@@ -259,7 +349,7 @@ def _drill(
     session: Session, ledger: "OpenLedger", scenario: Scenario, *, help_needed: bool, holders: bool
 ) -> None:
     from tallystick.stress.drill import run_drill
-    from tallystick.stress.rescue import find_rescue
+    from tallystick.stress.rescue import help_document
 
     file = ledger.file
     root = file.commitment.commit().hex()
@@ -268,23 +358,12 @@ def _drill(
             file.state, file.kinds, scenario, state_root=root, index=file.size, progress=progress
         )
     document = outcome.document(holders=holders)
-    rescues = []
     if help_needed:
-        wanted = scenario.targets or [one.institution for one in outcome.failures]
-        with session.progress("drills for help", len(wanted)) as progress:
-            for number, name in enumerate(wanted):
-                rescues.append(find_rescue(file.state, file.kinds, scenario, outcome, name, index=file.size))
-                progress(number + 1)
-        document["help"] = [
-            {
-                "institution": one.institution,
-                "cash": one.cash,
-                "units": None if one.units is None else str(one.units),
-                "drills": one.runs,
-            }
-            for one in rescues
-            if one is not None
-        ]
+        wanted = len(scenario.targets or outcome.failures)
+        with session.progress("drills for help", wanted) as progress:
+            document["help"] = help_document(
+                file.state, file.kinds, scenario, outcome, index=file.size, progress=progress
+            )
     if len(scenario.targets) == 1:
         document["liquidity"] = _liquidity(file, scenario.targets[0])
     session.show(document, *_lines(ledger, outcome, document))
@@ -429,8 +508,7 @@ def _curve(
 ) -> None:
     from tallystick.stress.curve import run_curve, write_picture
 
-    if len(scenario.targets) != 1:
-        raise CommandError("a run curve is of one institution", hint="tallystick drill INSTITUTION --curve")
+    _check_one_target(scenario, curve=True)
     institution, file = scenario.targets[0], ledger.file
     root = file.commitment.commit().hex()
     with session.progress("drills", points) as progress:
@@ -450,15 +528,18 @@ def _curve(
     if as_csv:
         click.echo(found.csv(), nl=False)
         return
-    rows = [[percent(one.withdrawn_ppm), percent(one.paid_ppm), str(one.failures)] for one in found.points]
-    session.show(
-        found.document(),
+    session.show(found.document(), *_curve_lines(found))
+
+
+def _curve_lines(curve: Any) -> list[str]:
+    rows = [[percent(one.withdrawn_ppm), percent(one.paid_ppm), str(one.failures)] for one in curve.points]
+    return [
         *align([["withdrawn", "paid", "failures"], *rows]),
         "",
-        f"of state {found.state_root} after {found.index} entries",
-        f"scenario {found.scenario_hash}",
-        f"result {found.hash}",
-    )
+        f"of state {curve.state_root} after {curve.index} entries",
+        f"scenario {curve.scenario_hash}",
+        f"result {curve.hash}",
+    ]
 
 
 def _leave(session: Session, ledger: "OpenLedger", contract: str, *, days: int) -> None:

@@ -18,6 +18,7 @@ from litestar.response import Stream
 
 from tallystick import __version__
 from tallystick.node.config import Config
+from tallystick.node.drills import DAYS_MAX, POINTS_MAX
 from tallystick.node.front import App, Front
 from tallystick.node.metrics import Metrics
 from tallystick.node.problems import RequestProblem, describe_problem
@@ -169,6 +170,26 @@ _RECEIPT: Final[dict[str, Any]] = {
 }
 
 
+_WANTED: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "scenario": {
+            "type": "object",
+            "description": "targets and withdraw are needed; the fields stand in docs/concepts/drills.md.",
+            "properties": {
+                "targets": {"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]},
+                "withdraw": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            },
+        },
+        "contract": {"type": "string", "description": "Everybody leaves it, in place of a scenario."},
+        "points": {"type": "integer", "minimum": 0, "maximum": POINTS_MAX},
+        "help_needed": {"type": "boolean"},
+        "days": {"type": "integer", "minimum": 1, "maximum": DAYS_MAX},
+    },
+}
+
+
 def complete_openapi(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the document with what the framework does not know: the front's routes, and every problem."""
     paths = schema["paths"]
@@ -195,6 +216,10 @@ def complete_openapi(schema: dict[str, Any]) -> dict[str, Any]:
     for path in ("/v1/preview", "/v1/witnesses/cosignatures"):
         media = "application/json" if path == "/v1/preview" else "text/plain"
         paths[path]["post"]["requestBody"] = {"required": True, "content": {media: {"schema": {}}}}
+    paths["/v1/drills"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": _WANTED}},
+    }
     for operations in paths.values():
         for operation in operations.values():
             # What is answered as bytes is JSON that was made before, not a string.

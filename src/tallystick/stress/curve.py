@@ -76,6 +76,20 @@ class Curve:
         """Return the curve as data."""
         return self._full() | {"result_hash": self.hash}
 
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "Curve":
+        """Return the curve that a document describes."""
+        points = tuple(
+            Point(one["withdrawn_ppm"], one["paid_ppm"], one["failures"]) for one in document["points"]
+        )
+        return cls(
+            institution=str(document["institution"]),
+            state_root=str(document["state_root"]),
+            index=int(document["index"]),
+            scenario_hash=str(document["scenario_hash"]),
+            points=points,
+        )
+
     def csv(self) -> str:
         """Return the curve as CSV; each row says of which state and scenario it is."""
         text = io.StringIO()

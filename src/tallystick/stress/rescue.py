@@ -8,6 +8,7 @@ did not, so halving finds the least.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.store import Store
@@ -70,3 +71,27 @@ def find_rescue(
         else:
             fails = middle
     return Rescue(institution, failure.cash, enough, runs)
+
+
+def help_document(
+    state: Store,
+    kinds: Kinds,
+    scenario: Scenario,
+    outcome: Outcome,
+    *,
+    index: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the least help for each target that failed, or for each that failed where all are targets."""
+    wanted = scenario.targets or tuple(one.institution for one in outcome.failures)
+    found = []
+    for number, name in enumerate(wanted):
+        one = find_rescue(state, kinds, scenario, outcome, name, index=index)
+        if one is not None:
+            units = None if one.units is None else str(one.units)
+            found.append(
+                {"institution": one.institution, "cash": one.cash, "units": units, "drills": one.runs}
+            )
+        if progress is not None:
+            progress(number + 1, len(wanted))
+    return found

@@ -405,5 +405,10 @@ class _Reader:
             return None
 
 
+def shown_percentage(ppm: int) -> str:
+    """Return parts per million, not negative, as a document writes them."""
+    return f"{ppm // 10_000}.{ppm % 10_000:04d}%"
+
+
 def _shown(value: Any) -> str:
     return repr(value)[:60]

@@ -1,16 +1,17 @@
-"""Drills: what a full run on an institution, or everyone's leaving a contract, would come to."""
+"""Drills: what a full run on an institution, everyone's leaving a contract, or a scenario would come to."""
 
-from typing import Any
+from typing import Any, Final
 
-from litestar import get
+import msgspec
+from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.node.drills import TooManyDrills
+from tallystick.node.drills import EVERYBODY, TooManyDrills, Wanted
 from tallystick.node.problems import RequestProblem
 from tallystick.node.routes.asking import Backend
 
-EVERYBODY = "all"
+BODY_BYTES_MAX: Final = 65_536
 
 
 def routes(backend: Backend) -> list[HTTPRouteHandler]:
@@ -37,4 +38,28 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         except TooManyDrills as full:
             raise RequestProblem(503, "overloaded", str(full)) from None
 
-    return [get_drill]
+    @post("/v1/drills", tags=["credit"], summary="The newest drill of a scenario", status_code=200)
+    async def ask_for_drill(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        """Return what a scenario comes to, and have it run if there is no answer of this state.
+
+        The body is an object with `scenario`, a document as the concepts of drills describe it, and, if
+        wanted, `points` of its target's run curve (2 to 50) or `help_needed`; or with `contract`, which
+        everybody leaves within `days`. The same body again tells how it stands: `running`, `ready`, or
+        `failed`, then with the code `scenario_invalid` and every error. It takes at most two minutes of a
+        process at the lowest priority, one at a time; four wait at most, and the next is refused with 429.
+        """
+        body = await request.body()
+        if len(body) > BODY_BYTES_MAX:
+            raise RequestProblem(413, "bad_request", f"a scenario has at most {BODY_BYTES_MAX} bytes")
+        try:
+            wanted = msgspec.json.decode(body, type=Wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestProblem(400, "bad_request", f"no scenario: {error}"[:300]) from None
+        if fault := wanted.fault():
+            raise RequestProblem(400, "bad_request", fault)
+        try:
+            return service.drills.ask_for(wanted)
+        except TooManyDrills as full:
+            raise RequestProblem(429, "overloaded", str(full)) from None
+
+    return [get_drill, ask_for_drill]
