@@ -112,6 +112,42 @@ def test_a_repeat_of_a_pending_transaction_is_known_also_outside_the_window(benc
     assert reused.code is Code.ID_REUSED
 
 
+def test_a_retry_is_known_when_time_leaves_the_window_while_its_batch_is_pending(bench):
+    envelope = bench.pay(10)
+    bench.execute(envelope)
+    later = START + 11 * 60 * SECOND
+    (repeated,) = bench.execute(envelope, time=later).outcomes
+    assert repeated == Accepted(3, repeated=True)
+    (refused,) = bench.execute(bench.pay(10, id=uuid7(START, 77)), time=later).outcomes
+    assert refused.code in {Code.EXPIRED, Code.ID_OUT_OF_WINDOW}
+
+
+def test_batches_do_the_same_whether_pending_or_confirmed_below(bench):
+    def until(seconds):
+        return hold("alice", "bob", ("eur@bank", 5), expires=START + seconds * SECOND, at_expiry="capture")
+
+    batches = [
+        ([bench.desk.envelope("alice", until(30)), bench.pay(1)], 0),
+        ([bench.desk.envelope("alice", until(20)), bench.pay(2)], 1),
+        ([bench.pay(3)], 25),  # the hold of the second batch falls due above both
+        ([], 31),
+        ([bench.pay(4, id=uuid7(START + 700 * SECOND, 5), expires=START + 900 * SECOND)], 700),
+        ([bench.pay(5, id=uuid7(START + 701 * SECOND, 6), expires=START + 900 * SECOND)], 701),
+    ]
+    at_once = Bench()
+    for envelopes, seconds in batches:
+        above = bench.execute(*envelopes, time=START + seconds * SECOND)
+        plain = at_once.execute(*envelopes, time=START + seconds * SECOND)
+        assert above.entries == plain.entries
+        assert all(isinstance(outcome, Accepted) for outcome in above.outcomes)
+        at_once.sequencer.confirm(plain)
+    while bench.sequencer.pending:
+        bench.sequencer.confirm(bench.sequencer.pending[0])
+    assert bench.sequencer.state.values == at_once.sequencer.state.values
+    assert bench.balance("bob") == 1 + 2 + 3 + 4 + 5 + 5 + 5
+    assert bench.sequencer.state.ids == at_once.sequencer.state.ids
+
+
 def test_a_batch_without_an_entry_is_not_pending(bench):
     batch = bench.execute(bench.pay(101), time=START + 60 * SECOND)
     assert (batch.entries, list(bench.sequencer.pending)) == ([], [])
