@@ -192,7 +192,7 @@ def claw_back(session: Session, asset: str, source: str, amount: str, *, reason:
         found = ledger.need_asset(asset)
         if not found.claw_back_by:
             raise CommandError(f"{asset} named nobody who may take it back", hint="nothing can change that")
-        units = units_of(ledger, asset, amount, minor=minor)
+        units = str(units_of(ledger, asset, amount, minor=minor))
         account = found.claw_back_by
         action = ClawBack(account=account, asset=asset, source=source, units=units, reason=reason)
         settle(session, ledger, account, action)

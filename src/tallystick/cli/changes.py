@@ -302,10 +302,10 @@ def _event_line(event: tuple[str, str, dict[str, Any]]) -> str:
 # ----------------------------------------------------------------------------------------------- amounts
 
 
-def units_of(ledger: OpenLedger, asset: str, amount: str, *, minor: bool) -> str:
+def units_of(ledger: OpenLedger, asset: str, amount: str, *, minor: bool) -> int:
     """Return what a person typed as the asset's minor units; `minor` says that it is those already."""
     decimals = ledger.need_asset(asset).decimals
-    return parse_amount(amount, decimals=0 if minor else decimals)
+    return int(parse_amount(amount, decimals=0 if minor else decimals))
 
 
 def parse_leg(ledger: OpenLedger, text: str, *, minor: bool) -> tuple[str, str, str]:
@@ -314,7 +314,7 @@ def parse_leg(ledger: OpenLedger, text: str, *, minor: bool) -> tuple[str, str, 
     if len(parts) != 3:
         raise CommandError(f"{text[:80]!r} is not ASSET:TO:AMOUNT", hint="such as eur@bank:bob:12.50")
     asset, to, amount = parts
-    return asset, to, units_of(ledger, asset, amount, minor=minor)
+    return asset, to, str(units_of(ledger, asset, amount, minor=minor))
 
 
 def parse_amounts(ledger: OpenLedger, texts: Iterable[str], *, minor: bool) -> tuple[tuple[str, str], ...]:
@@ -324,5 +324,5 @@ def parse_amounts(ledger: OpenLedger, texts: Iterable[str], *, minor: bool) -> t
         asset, separator, amount = text.partition("=")
         if not separator:
             raise CommandError(f"{text[:80]!r} is not ASSET=AMOUNT", hint="such as eur@bank=12.50")
-        found.append((asset, units_of(ledger, asset, amount, minor=minor)))
+        found.append((asset, str(units_of(ledger, asset, amount, minor=minor))))
     return tuple(found)

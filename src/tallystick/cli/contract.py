@@ -217,7 +217,6 @@ def exits(session: Session, contract: str, account: str) -> None:
 @make_command(
     "leave",
     changes=True,
-    url=True,
     example="""\
 tallystick contract leave pool-1 alice --dry-run
 tallystick contract leave streams alice""",

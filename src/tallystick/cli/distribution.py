@@ -30,7 +30,6 @@ def _asset(ledger: OpenLedger, name: str) -> str:
 @make_command(
     "show",
     ledger=True,
-    url=True,
     example="""\
 tallystick distribution show royalties
 tallystick distribution show royalties alice --json""",
@@ -76,7 +75,6 @@ def show(session: Session, distribution: str, account: str | None) -> None:
 @make_command(
     "why",
     ledger=True,
-    url=True,
     example="""\
 tallystick distribution why royalties alice
 tallystick distribution why royalties alice 3 --json""",
@@ -130,7 +128,6 @@ def why(session: Session, distribution: str, account: str, split: int | None) ->
 @make_command(
     "attest",
     changes=True,
-    url=True,
     example="tallystick distribution attest royalties editor alice 300 issue-2026-11",
 )
 @click.argument("distribution")
@@ -157,9 +154,7 @@ def attest(  # noqa: PLR0917 (a command's own words, in its own order)
 
 
 @command.add_command
-@make_command(
-    "pay-in", changes=True, url=True, example="tallystick distribution pay-in royalties shop 1000.00"
-)
+@make_command("pay-in", changes=True, example="tallystick distribution pay-in royalties shop 1000.00")
 @click.argument("distribution")
 @click.argument("account")
 @click.argument("amount")
@@ -170,7 +165,7 @@ def pay_in(session: Session, distribution: str, account: str, amount: str, *, mi
 
     with changing(session) as ledger:
         asset = _asset(ledger, distribution)
-        units = int(units_of(ledger, asset, amount, minor=minor))
+        units = units_of(ledger, asset, amount, minor=minor)
         settle(session, ledger, account, pay_in_call(distribution, account=account, asset=asset, units=units))
 
 
@@ -178,7 +173,6 @@ def pay_in(session: Session, distribution: str, account: str, amount: str, *, mi
 @make_command(
     "split",
     changes=True,
-    url=True,
     example="""\
 tallystick distribution split royalties alice --dry-run
 tallystick distribution split royalties alice""",
@@ -198,7 +192,6 @@ def split_(session: Session, distribution: str, account: str) -> None:
 @make_command(
     "claim",
     changes=True,
-    url=True,
     example="""\
 tallystick distribution claim royalties alice
 tallystick distribution claim royalties alice 50.00""",
@@ -216,7 +209,7 @@ def claim(session: Session, distribution: str, account: str, amount: str | None,
         if amount is None:
             units = asker(ledger)(distribution, "credit", account=account)
         else:
-            units = int(units_of(ledger, asset, amount, minor=minor))
+            units = units_of(ledger, asset, amount, minor=minor)
         if not units:
             raise CommandError(
                 f"{account} has nothing to claim in {distribution}",

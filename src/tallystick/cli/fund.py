@@ -32,7 +32,6 @@ def _fund(ledger: OpenLedger, name: str) -> "Fund":
 @make_command(
     "show",
     ledger=True,
-    url=True,
     example="""\
 tallystick fund show gold-fund
 tallystick fund show gold-fund --json""",
@@ -78,7 +77,6 @@ def show(session: Session, fund: str) -> None:
 @make_command(
     "requests",
     ledger=True,
-    url=True,
     example="""\
 tallystick fund requests gold-fund alice
 tallystick fund requests gold-fund alice --json""",
@@ -118,9 +116,7 @@ def requests(session: Session, fund: str, account: str) -> None:
 
 
 @command.add_command
-@make_command(
-    "subscribe", changes=True, url=True, example="tallystick fund subscribe gold-fund alice 1000.00"
-)
+@make_command("subscribe", changes=True, example="tallystick fund subscribe gold-fund alice 1000.00")
 @click.argument("fund")
 @click.argument("account")
 @click.argument("amount")
@@ -131,12 +127,12 @@ def subscribe(session: Session, fund: str, account: str, amount: str, *, minor: 
 
     with changing(session) as ledger:
         found = _fund(ledger, fund)
-        units = int(units_of(ledger, found.cash, amount, minor=minor))
+        units = units_of(ledger, found.cash, amount, minor=minor)
         settle(session, ledger, account, subscribe_call(found, account=account, units=units))
 
 
 @command.add_command
-@make_command("redeem", changes=True, url=True, example="tallystick fund redeem gold-fund alice 2.500000")
+@make_command("redeem", changes=True, example="tallystick fund redeem gold-fund alice 2.500000")
 @click.argument("fund")
 @click.argument("account")
 @click.argument("amount")
@@ -147,12 +143,12 @@ def redeem(session: Session, fund: str, account: str, amount: str, *, minor: boo
 
     with changing(session) as ledger:
         found = _fund(ledger, fund)
-        units = int(units_of(ledger, found.unit, amount, minor=minor))
+        units = units_of(ledger, found.unit, amount, minor=minor)
         settle(session, ledger, account, redeem_call(found, account=account, units=units))
 
 
 @command.add_command
-@make_command("cancel", changes=True, url=True, example="tallystick fund cancel gold-fund alice")
+@make_command("cancel", changes=True, example="tallystick fund cancel gold-fund alice")
 @click.argument("fund")
 @click.argument("account")
 def cancel(session: Session, fund: str, account: str) -> None:
@@ -170,7 +166,7 @@ def cancel(session: Session, fund: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("claim", changes=True, url=True, example="tallystick fund claim gold-fund alice")
+@make_command("claim", changes=True, example="tallystick fund claim gold-fund alice")
 @click.argument("fund")
 @click.argument("account")
 def claim(session: Session, fund: str, account: str) -> None:
@@ -191,7 +187,6 @@ def claim(session: Session, fund: str, account: str) -> None:
 @make_command(
     "settle",
     changes=True,
-    url=True,
     example="""\
 tallystick fund settle gold-fund custodian 20833 instruction-7
 tallystick fund settle gold-fund custodian 20833 instruction-7 --pay-at-most 5000.00""",
@@ -215,6 +210,6 @@ def settle_(
 
     with changing(session) as ledger:
         found = _fund(ledger, fund)
-        most = int(units_of(ledger, found.cash, pay_at_most, minor=minor))
+        most = units_of(ledger, found.cash, pay_at_most, minor=minor)
         built = settle_call(found, account=account, window=window, reference=reference, most_cash=most)
         settle(session, ledger, account, built)

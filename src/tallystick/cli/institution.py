@@ -78,7 +78,7 @@ def declare(session: Session, name: str, *, roles: tuple[str, ...], related: tup
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick institution list --json")
+@make_command("list", ledger=True, example="tallystick institution list --json")
 def list_(session: Session) -> None:
     """List the institutions with their roles and accounts."""
     with session.reading() as ledger:

@@ -63,7 +63,6 @@ def _book(path: Path) -> Document:
 @make_command(
     "sheet",
     ledger=True,
-    url=True,
     example="""\
 tallystick institution sheet alder-bank
 tallystick institution sheet alder-bank --at 120 --prices eur.json
@@ -191,12 +190,7 @@ def _period_options(function: Callable[..., None]) -> Callable[..., None]:
     return from_(to(_priced(CSV(function))))
 
 
-@make_command(
-    "income",
-    ledger=True,
-    url=True,
-    example="tallystick institution income alder-bank --from 100 --to 240",
-)
+@make_command("income", ledger=True, example="tallystick institution income alder-bank --from 100 --to 240")
 @NAME
 @_period_options
 def income(
@@ -236,7 +230,6 @@ def income(
 @make_command(
     "cash-flow",
     ledger=True,
-    url=True,
     example="tallystick institution cash-flow alder-bank --from 100 --to 240",
 )
 @NAME
@@ -277,7 +270,6 @@ def cash_flow(
 @make_command(
     "coverage",
     ledger=True,
-    url=True,
     example="""\
 tallystick institution coverage alder-bank
 tallystick institution coverage alder-bank --thing EUR --from 100 --to 240""",
@@ -316,7 +308,7 @@ def coverage(session: Session, name: str, *, thing: str, start: int | None, end:
     session.show(document, *lines)
 
 
-@make_command("licence", ledger=True, url=True, example="tallystick institution licence alder-bank")
+@make_command("licence", ledger=True, example="tallystick institution licence alder-bank")
 @NAME
 def licence(session: Session, name: str) -> None:
     """Show which licences an institution's behaviour needs, naming the posting that made it so."""
@@ -337,7 +329,7 @@ def licence(session: Session, name: str) -> None:
     session.show(document, *(lines or ["nothing that it did needs a licence"]))
 
 
-@make_command("money", ledger=True, url=True, example="tallystick institution money --json")
+@make_command("money", ledger=True, example="tallystick institution money --json")
 def money(session: Session) -> None:
     """Show how much money there is: M0, M1 and M2 of each currency, in minor units."""
     with session.reading() as ledger:

@@ -33,7 +33,7 @@ PPM = 1_000_000
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick lend list --json")
+@make_command("list", ledger=True, example="tallystick lend list --json")
 def list_(session: Session) -> None:
     """List the markets: what is lent against what, at which rate, and how much is at hand."""
     with session.reading() as ledger:
@@ -51,7 +51,7 @@ def list_(session: Session) -> None:
 
 
 @command.add_command
-@make_command("show", ledger=True, url=True, example="tallystick lend show loans")
+@make_command("show", ledger=True, example="tallystick lend show loans")
 @click.argument("market")
 def show(session: Session, market: str) -> None:
     """Show a market: supplied, lent out, rates, the price it goes by, and who may be liquidated now."""
@@ -82,7 +82,6 @@ def show(session: Session, market: str) -> None:
 @make_command(
     "position",
     ledger=True,
-    url=True,
     example="""\
 tallystick lend position loans alice
 tallystick lend position loans alice --json""",
@@ -160,7 +159,6 @@ def _position_lines(
 @make_command(
     "supply",
     changes=True,
-    url=True,
     example="""\
 tallystick lend supply loans alice 100.00
 tallystick lend supply loans alice 100.00 --dry-run""",
@@ -177,7 +175,7 @@ def supply(session: Session, market: str, account: str, amount: str, *, slippage
 
     with changing(session) as ledger:
         found = _market(ledger, market)
-        units = int(units_of(ledger, found.loan, amount, minor=minor))
+        units = units_of(ledger, found.loan, amount, minor=minor)
         settle(
             session,
             ledger,
@@ -190,7 +188,6 @@ def supply(session: Session, market: str, account: str, amount: str, *, slippage
 @make_command(
     "withdraw",
     changes=True,
-    url=True,
     example="""\
 tallystick lend withdraw loans alice
 tallystick lend withdraw loans alice 25.00""",
@@ -223,7 +220,6 @@ def withdraw(
 @make_command(
     "borrow",
     changes=True,
-    url=True,
     example="""\
 tallystick lend borrow loans alice 20.00 --pledge 1.000
 tallystick lend borrow loans alice 5.00""",
@@ -241,10 +237,10 @@ def borrow(
 
     with changing(session) as ledger:
         found = _market(ledger, market)
-        units = int(units_of(ledger, found.loan, amount, minor=minor))
+        units = units_of(ledger, found.loan, amount, minor=minor)
         actions = [borrow_call(found, account=account, units=units)]
         if pledge is not None:
-            collateral = int(units_of(ledger, found.collateral, pledge, minor=minor))
+            collateral = units_of(ledger, found.collateral, pledge, minor=minor)
             actions.insert(0, pledge_call(found, account=account, units=collateral))
         settle(session, ledger, account, *actions)
 
@@ -253,7 +249,6 @@ def borrow(
 @make_command(
     "repay",
     changes=True,
-    url=True,
     example="""\
 tallystick lend repay loans alice
 tallystick lend repay loans alice 5.00""",
@@ -280,7 +275,7 @@ def repay(
 
 
 @command.add_command
-@make_command("pledge", changes=True, url=True, example="tallystick lend pledge loans alice 1.000")
+@make_command("pledge", changes=True, example="tallystick lend pledge loans alice 1.000")
 @click.argument("market")
 @click.argument("account")
 @click.argument("amount")
@@ -291,7 +286,7 @@ def pledge(session: Session, market: str, account: str, amount: str, *, minor: b
 
     with changing(session) as ledger:
         found = _market(ledger, market)
-        units = int(units_of(ledger, found.collateral, amount, minor=minor))
+        units = units_of(ledger, found.collateral, amount, minor=minor)
         settle(session, ledger, account, pledge_call(found, account=account, units=units))
 
 
@@ -299,7 +294,6 @@ def pledge(session: Session, market: str, account: str, amount: str, *, minor: b
 @make_command(
     "release",
     changes=True,
-    url=True,
     example="""\
 tallystick lend release loans alice
 tallystick lend release loans alice 0.500""",
@@ -325,7 +319,6 @@ def release(session: Session, market: str, account: str, amount: str | None, *, 
 @make_command(
     "liquidate",
     changes=True,
-    url=True,
     example="""\
 tallystick lend liquidate loans keeper alice 50.00
 tallystick lend liquidate loans keeper alice 50.00 --dry-run""",
@@ -350,7 +343,7 @@ def liquidate(
             found,
             account=account,
             borrower=borrower,
-            most_units=int(units_of(ledger, found.loan, most, minor=minor)),
+            most_units=units_of(ledger, found.loan, most, minor=minor),
             slippage_bps=parse_bps(slippage),
         )
         settle(session, ledger, account, action)
@@ -366,7 +359,7 @@ def _market(ledger: OpenLedger, name: str) -> "LendingMarket":
 
 
 def _units(ledger: OpenLedger, asset: str, amount: str | None, *, minor: bool) -> int | None:
-    return None if amount is None else int(units_of(ledger, asset, amount, minor=minor))
+    return None if amount is None else units_of(ledger, asset, amount, minor=minor)
 
 
 def _summary(ledger: OpenLedger, name: str) -> dict[str, Any]:

@@ -104,8 +104,8 @@ def _cap(ledger: OpenLedger, text: str, *, minor: bool) -> tuple[str, str, str]:
     total, _, payment = amounts.partition("/")
     return (
         asset,
-        units_of(ledger, asset, total, minor=minor),
-        units_of(ledger, asset, payment or total, minor=minor),
+        str(units_of(ledger, asset, total, minor=minor)),
+        str(units_of(ledger, asset, payment or total, minor=minor)),
     )
 
 

@@ -20,7 +20,7 @@ command = make_group("oracle", "Read prices, with who says them, and report one.
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick oracle list --json")
+@make_command("list", ledger=True, example="tallystick oracle list --json")
 def list_(session: Session) -> None:
     """List the oracles with their prices, or why they give none."""
     with session.reading() as ledger:
@@ -39,7 +39,6 @@ def list_(session: Session) -> None:
 @make_command(
     "show",
     ledger=True,
-    url=True,
     example="""\
 tallystick oracle show gold-price
 tallystick oracle show gold-price --fresh 60 --quorum 3""",
@@ -99,7 +98,6 @@ def show(session: Session, oracle: str, *, fresh: int, quorum: int) -> None:
 @make_command(
     "report",
     changes=True,
-    url=True,
     example="""\
 tallystick oracle report gold-price desk-1 60.25
 tallystick oracle report fund-nav custodian 101.3352 --ref nav-2026-11-24""",

@@ -35,7 +35,7 @@ HOPS = click.option(
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick pool list --json")
+@make_command("list", ledger=True, example="tallystick pool list --json")
 def list_(session: Session) -> None:
     """List the pools, what they trade and how much they hold."""
     with session.reading() as ledger:
@@ -53,7 +53,7 @@ def list_(session: Session) -> None:
 
 
 @command.add_command
-@make_command("show", ledger=True, url=True, example="tallystick pool show pool-1")
+@make_command("show", ledger=True, example="tallystick pool show pool-1")
 @click.argument("pool")
 def show(session: Session, pool: str) -> None:
     """Show a pool's prices before fees, how deep it is, what it holds and how much was traded."""
@@ -104,7 +104,6 @@ def _pair(ledger: OpenLedger, ask: "Ask", pool: str, asset_in: str, asset_out: s
 @make_command(
     "quote",
     ledger=True,
-    url=True,
     example="""\
 tallystick pool quote pool-1 10.00 eur@bank gold@vault
 tallystick pool quote pool-1 0.100 eur@bank gold@vault --exact-out""",
@@ -141,7 +140,6 @@ def quote(
 @make_command(
     "position",
     ledger=True,
-    url=True,
     example="""\
 tallystick pool position pool-1 alice
 tallystick pool position pool-1 alice --json""",
@@ -192,7 +190,6 @@ def _range_told(ledger: OpenLedger, pool: "Pool", ticks: tuple[int, int] | None)
 @make_command(
     "route",
     ledger=True,
-    url=True,
     example="""\
 tallystick pool route 10.00 gold@vault usd@bank
 tallystick pool route 10.00 gold@vault usd@bank --exact-out --hops 2""",
@@ -244,7 +241,6 @@ def _paths_told(ledger: OpenLedger, found: "RouteQuote") -> list[str]:
 @make_command(
     "loan",
     ledger=True,
-    url=True,
     example="""\
 tallystick pool loan 1000.00 eur@bank
 tallystick pool loan 1000.00 eur@bank --json""",
@@ -258,7 +254,7 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
 
     with session.reading() as ledger:
         ledger.need_asset(asset)
-        units = int(units_of(ledger, asset, amount, minor=minor))
+        units = units_of(ledger, asset, amount, minor=minor)
         pools = {pool.name: pool.assets for pool in _pools(ledger)}
         found = quote_loan(asker(ledger), pools, asset=asset, units=units)
         fee = found.units_owed - found.units
@@ -284,7 +280,6 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
 @make_command(
     "swap",
     changes=True,
-    url=True,
     example="""\
 tallystick pool swap pool-1 alice 10.00 eur@bank gold@vault --slippage 0.5%
 tallystick pool swap pool-1 alice 0.100 eur@bank gold@vault --exact-out --dry-run""",
@@ -322,7 +317,6 @@ def swap(  # noqa: PLR0917 (a command's own words, in its own order)
 @make_command(
     "trade",
     changes=True,
-    url=True,
     example="""\
 tallystick pool trade alice 10.00 gold@vault usd@bank
 tallystick pool trade alice 10.00 gold@vault usd@bank --via route-1 --slippage 1% --dry-run""",
@@ -372,7 +366,6 @@ def trade(
 @make_command(
     "add",
     changes=True,
-    url=True,
     example="""\
 tallystick pool add pool-1 alice eur@bank=100.00 gold@vault=1.250
 tallystick pool add range-1 alice eur@bank=100.00 usd@bank=110.00 --between 1.05:1.12""",
@@ -422,7 +415,6 @@ def add(
 @make_command(
     "remove",
     changes=True,
-    url=True,
     example="""\
 tallystick pool remove pool-1 alice
 tallystick pool remove range-1 alice --part 50% --ticks 480:1140""",
@@ -514,7 +506,7 @@ def _quoted(
 
     _pool(ledger, pool)
     ledger.need_asset(asset_in if exact_out else asset_out)
-    units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
+    units = units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
     return quote_swap(
         asker(ledger), pool, asset_in=asset_in, asset_out=asset_out, units=units, exact_in=not exact_out
     )
@@ -533,7 +525,7 @@ def _routed(
     from tallystick.client.routing import quote_exact_in, quote_exact_out
 
     ledger.need_asset(asset_in if exact_out else asset_out)
-    units = int(units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor))
+    units = units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
     pools = {pool.name: pool.assets for pool in _pools(ledger)}
     ends = {"asset_in": asset_in, "asset_out": asset_out}
     ask = asker(ledger)

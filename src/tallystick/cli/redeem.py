@@ -25,7 +25,7 @@ def ask(session: Session, holder: str, amount: str, asset: str, *, reference: st
     from tallystick.client.actions import Redeem
 
     with changing(session) as ledger:
-        units = units_of(ledger, asset, amount, minor=minor)
+        units = str(units_of(ledger, asset, amount, minor=minor))
         settle(session, ledger, holder, Redeem(account=holder, asset=asset, units=units, reference=reference))
 
 

@@ -32,7 +32,6 @@ def _rewards(ledger: OpenLedger, name: str) -> "Rewards":
 @make_command(
     "show",
     ledger=True,
-    url=True,
     example="""\
 tallystick rewards show rewards-1
 tallystick rewards show rewards-1 alice --json""",
@@ -90,7 +89,6 @@ def show(session: Session, rewards: str, account: str | None) -> None:
 @make_command(
     "stake",
     changes=True,
-    url=True,
     example="""\
 tallystick rewards stake rewards-1 alice 100.00
 tallystick rewards stake rewards-1 alice 100.00 --dry-run""",
@@ -105,7 +103,7 @@ def stake(session: Session, rewards: str, account: str, amount: str, *, minor: b
 
     with changing(session) as ledger:
         found = _rewards(ledger, rewards)
-        units = int(units_of(ledger, found.stake_asset, amount, minor=minor))
+        units = units_of(ledger, found.stake_asset, amount, minor=minor)
         settle(session, ledger, account, stake_call(found, account=account, units=units))
 
 
@@ -113,7 +111,6 @@ def stake(session: Session, rewards: str, account: str, amount: str, *, minor: b
 @make_command(
     "unstake",
     changes=True,
-    url=True,
     example="""\
 tallystick rewards unstake rewards-1 alice 40.00
 tallystick rewards unstake rewards-1 alice --all""",
@@ -136,7 +133,7 @@ def unstake(
         if amount is None:
             units = asker(ledger)(rewards, "staked", account=account)
         else:
-            units = int(units_of(ledger, found.stake_asset, amount, minor=minor))
+            units = units_of(ledger, found.stake_asset, amount, minor=minor)
         if not units:
             raise CommandError(
                 f"{account} takes nothing out of {rewards}",
@@ -149,7 +146,6 @@ def unstake(
 @make_command(
     "claim",
     changes=True,
-    url=True,
     example="""\
 tallystick rewards claim rewards-1 alice
 tallystick rewards claim rewards-1 alice gold@bank""",
@@ -183,12 +179,7 @@ def claim(session: Session, rewards: str, account: str, assets: tuple[str, ...])
 
 
 @command.add_command
-@make_command(
-    "fund",
-    changes=True,
-    url=True,
-    example="tallystick rewards fund rewards-1 bank 500.00 gold@bank",
-)
+@make_command("fund", changes=True, example="tallystick rewards fund rewards-1 bank 500.00 gold@bank")
 @click.argument("rewards")
 @click.argument("account")
 @click.argument("amount")
@@ -203,5 +194,5 @@ def fund(session: Session, rewards: str, account: str, amount: str, asset: str, 
 
     with changing(session) as ledger:
         found = _rewards(ledger, rewards)
-        units = int(units_of(ledger, asset, amount, minor=minor))
+        units = units_of(ledger, asset, amount, minor=minor)
         settle(session, ledger, account, fund_call(found, account=account, asset=asset, units=units))

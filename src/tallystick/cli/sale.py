@@ -20,7 +20,7 @@ command = make_group("sale", "Sell collateral at a falling price, and buy it.")
 
 
 @command.add_command
-@make_command("list", ledger=True, url=True, example="tallystick sale list gold-sales --json")
+@make_command("list", ledger=True, example="tallystick sale list gold-sales --json")
 @click.argument("contract")
 def list_(session: Session, contract: str) -> None:
     """List the running sales of a contract with their prices now."""
@@ -56,7 +56,6 @@ def list_(session: Session, contract: str) -> None:
 @make_command(
     "start",
     changes=True,
-    url=True,
     example="""\
 tallystick sale start gold-sales bank 1.000 70.00 --owner alice
 tallystick sale start gold-sales bank 1.000 70.00 --owner alice --reserve 2.00 --keeper bob""",
@@ -89,11 +88,11 @@ def start(
         action = start_call(
             sales,
             account=account,
-            lot=int(units_of(ledger, sales.lot, lot, minor=minor)),
-            due=int(units_of(ledger, sales.money, due, minor=minor)),
+            lot=units_of(ledger, sales.lot, lot, minor=minor),
+            due=units_of(ledger, sales.money, due, minor=minor),
             owner=owner,
             keeper=keeper,
-            reserve=int(units_of(ledger, sales.money, reserve, minor=minor)),
+            reserve=units_of(ledger, sales.money, reserve, minor=minor),
         )
         settle(session, ledger, account, action)
 
@@ -102,7 +101,6 @@ def start(
 @make_command(
     "take",
     changes=True,
-    url=True,
     example="""\
 tallystick sale take gold-sales bob 1 0.500
 tallystick sale take gold-sales bob 1 0.500 --dry-run""",
@@ -118,13 +116,13 @@ def take(session: Session, contract: str, account: str, sale: int, most: str, *,
 
     with changing(session) as ledger:
         sales = _sales(ledger, contract)
-        units = int(units_of(ledger, sales.lot, most, minor=minor))
+        units = units_of(ledger, sales.lot, most, minor=minor)
         action = take_call(asker(ledger), sales, account=account, sale=sale, most_units=units)
         settle(session, ledger, account, action)
 
 
 @command.add_command
-@make_command("restart", changes=True, url=True, example="tallystick sale restart gold-sales bob 1")
+@make_command("restart", changes=True, example="tallystick sale restart gold-sales bob 1")
 @click.argument("contract")
 @click.argument("account")
 @click.argument("sale", type=int)
@@ -137,7 +135,7 @@ def restart(session: Session, contract: str, account: str, sale: int) -> None:
 
 
 @command.add_command
-@make_command("cancel", changes=True, url=True, example="tallystick sale cancel gold-sales bank 1")
+@make_command("cancel", changes=True, example="tallystick sale cancel gold-sales bank 1")
 @click.argument("contract")
 @click.argument("account")
 @click.argument("sale", type=int)

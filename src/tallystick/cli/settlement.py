@@ -41,7 +41,7 @@ def _leg(ledger: OpenLedger, text: str, *, minor: bool) -> "Leg":
     payer, receiver, amount, asset = parts
     ledger.need_account(payer)
     ledger.need_account(receiver)
-    return Leg(payer, receiver, int(units_of(ledger, asset, amount, minor=minor)), asset)
+    return Leg(payer, receiver, units_of(ledger, asset, amount, minor=minor), asset)
 
 
 def _due(ledger: OpenLedger, settlement: str, number: int) -> Any:
@@ -58,7 +58,6 @@ def _due(ledger: OpenLedger, settlement: str, number: int) -> Any:
 @make_command(
     "agree",
     changes=True,
-    url=True,
     example="""\
 tallystick settlement agree deal-1 alice --until 2d --money eur@bank \\
     --leg alice:bob:10.000:gold@bank --leg bob:alice:500.00:eur@bank
@@ -125,7 +124,6 @@ def agree(
 @make_command(
     "show",
     ledger=True,
-    url=True,
     example="""\
 tallystick settlement show deal-1
 tallystick settlement show deal-1 --json""",
@@ -172,7 +170,6 @@ def show(session: Session, settlement: str) -> None:
 @make_command(
     "fund",
     changes=True,
-    url=True,
     example="""\
 tallystick settlement fund deal-1 0 alice
 tallystick settlement fund deal-1 1 bob 200.00""",
@@ -194,13 +191,13 @@ def fund(
         # Where it is settled or full, the contract says so itself.
         units = due.units - due.funded
         if amount is not None:
-            units = int(units_of(ledger, due.asset, amount, minor=minor))
+            units = units_of(ledger, due.asset, amount, minor=minor)
         built = fund_call(settlement, account=account, number=number, asset=due.asset, units=units)
         settle(session, ledger, account, built)
 
 
 @command.add_command
-@make_command("settle", changes=True, url=True, example="tallystick settlement settle deal-1 bob")
+@make_command("settle", changes=True, example="tallystick settlement settle deal-1 bob")
 @click.argument("settlement")
 @click.argument("account")
 def settle_(session: Session, settlement: str, account: str) -> None:
@@ -213,7 +210,7 @@ def settle_(session: Session, settlement: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("refund", changes=True, url=True, example="tallystick settlement refund deal-1 0 bob")
+@make_command("refund", changes=True, example="tallystick settlement refund deal-1 0 bob")
 @click.argument("settlement")
 @click.argument("number", type=click.IntRange(0))
 @click.argument("account")

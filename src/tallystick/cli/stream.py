@@ -29,7 +29,6 @@ def _check_kind(ledger: OpenLedger, streams: str) -> None:
 @make_command(
     "list",
     ledger=True,
-    url=True,
     example="""\
 tallystick stream list streams alice
 tallystick stream list streams alice --json""",
@@ -72,7 +71,6 @@ def list_(session: Session, streams: str, account: str) -> None:
 @make_command(
     "lock",
     changes=True,
-    url=True,
     example="""\
 tallystick stream lock streams alice bob 1200.00 eur@bank --until 365d
 tallystick stream lock streams alice bob 1200.00 eur@bank --until 365d --cliff 90d --at-cliff 300.00""",
@@ -116,11 +114,11 @@ def lock(  # noqa: PLR0917 (a command's own words, in its own order)
             account=account,
             recipient=recipient,
             asset=asset,
-            units=int(units_of(ledger, asset, amount, minor=minor)),
+            units=units_of(ledger, asset, amount, minor=minor),
             start=now,
             ends=parse_when(until, now=now),
             cliff=0 if cliff is None else parse_when(cliff, now=now),
-            at_cliff=0 if at_cliff is None else int(units_of(ledger, asset, at_cliff, minor=minor)),
+            at_cliff=0 if at_cliff is None else units_of(ledger, asset, at_cliff, minor=minor),
             cancelable=not for_good,
         )
         settle(session, ledger, account, built)
@@ -130,7 +128,6 @@ def lock(  # noqa: PLR0917 (a command's own words, in its own order)
 @make_command(
     "flow",
     changes=True,
-    url=True,
     example="tallystick stream flow streams alice bob 0.10 eur@bank --every 60s --with 500.00",
 )
 @click.argument("streams")
@@ -167,15 +164,15 @@ def flow(  # noqa: PLR0917 (a command's own words, in its own order)
             account=account,
             recipient=recipient,
             asset=asset,
-            pace_units=int(units_of(ledger, asset, amount, minor=minor)),
+            pace_units=units_of(ledger, asset, amount, minor=minor),
             pace_seconds=parse_duration(every) // 1_000_000,
-            units=int(units_of(ledger, asset, funds, minor=minor)),
+            units=units_of(ledger, asset, funds, minor=minor),
         )
         settle(session, ledger, account, built)
 
 
 @command.add_command
-@make_command("top-up", changes=True, url=True, example="tallystick stream top-up streams 2 alice 100.00")
+@make_command("top-up", changes=True, example="tallystick stream top-up streams 2 alice 100.00")
 @click.argument("streams")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("account")
@@ -188,7 +185,7 @@ def top_up(session: Session, streams: str, number: int, account: str, amount: st
     with changing(session) as ledger:
         _check_kind(ledger, streams)
         asset = asker(ledger)(streams, "stream", stream=number).asset
-        units = int(units_of(ledger, asset, amount, minor=minor))
+        units = units_of(ledger, asset, amount, minor=minor)
         settle(
             session,
             ledger,
@@ -201,7 +198,6 @@ def top_up(session: Session, streams: str, number: int, account: str, amount: st
 @make_command(
     "withdraw",
     changes=True,
-    url=True,
     example="""\
 tallystick stream withdraw streams 1 bob
 tallystick stream withdraw streams 1 bob 50.00""",
@@ -222,7 +218,6 @@ def withdraw(
 @make_command(
     "refund",
     changes=True,
-    url=True,
     example="""\
 tallystick stream refund streams 1 alice
 tallystick stream refund streams 2 alice 50.00""",
@@ -256,7 +251,7 @@ def _take(
         now = asker(ledger)(streams, "stream", stream=number)
         units = now.withdrawable if method == "withdraw" else now.refundable
         if amount is not None:
-            units = int(units_of(ledger, now.asset, amount, minor=minor))
+            units = units_of(ledger, now.asset, amount, minor=minor)
         if not units:
             raise CommandError(
                 f"stream {number} has nothing to {method} now",
@@ -277,7 +272,7 @@ def _end(session: Session, streams: str, number: int, account: str, method: str)
 
 
 @command.add_command
-@make_command("stop", changes=True, url=True, example="tallystick stream stop streams 2 alice")
+@make_command("stop", changes=True, example="tallystick stream stop streams 2 alice")
 @click.argument("streams")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("account")
@@ -287,7 +282,7 @@ def stop(session: Session, streams: str, number: int, account: str) -> None:
 
 
 @command.add_command
-@make_command("void", changes=True, url=True, example="tallystick stream void streams 2 bob")
+@make_command("void", changes=True, example="tallystick stream void streams 2 bob")
 @click.argument("streams")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("account")
@@ -297,7 +292,7 @@ def void(session: Session, streams: str, number: int, account: str) -> None:
 
 
 @command.add_command
-@make_command("renounce", changes=True, url=True, example="tallystick stream renounce streams 1 alice")
+@make_command("renounce", changes=True, example="tallystick stream renounce streams 1 alice")
 @click.argument("streams")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("account")

@@ -20,7 +20,6 @@ _Document = dict[str, Any]
 @make_command(
     "trust",
     ledger=True,
-    url=True,
     example="""\
 tallystick trust alice
 tallystick trust share@eur-gold

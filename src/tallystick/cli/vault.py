@@ -32,7 +32,6 @@ def _vault(ledger: OpenLedger, name: str) -> "Vault":
 @make_command(
     "position",
     ledger=True,
-    url=True,
     example="""\
 tallystick vault position vault-1 alice
 tallystick vault position vault-1 alice --json""",
@@ -60,7 +59,6 @@ def position(session: Session, vault: str, account: str) -> None:
 @make_command(
     "deposit",
     changes=True,
-    url=True,
     example="""\
 tallystick vault deposit vault-1 alice 100.00
 tallystick vault deposit vault-1 alice 100.00 --slippage 0% --dry-run""",
@@ -77,7 +75,7 @@ def deposit(session: Session, vault: str, account: str, amount: str, *, slippage
 
     with changing(session) as ledger:
         found = _vault(ledger, vault)
-        units = int(units_of(ledger, found.asset, amount, minor=minor))
+        units = units_of(ledger, found.asset, amount, minor=minor)
         built = deposit_call(
             asker(ledger), found, account=account, units=units, slippage_bps=parse_bps(slippage)
         )
@@ -88,7 +86,6 @@ def deposit(session: Session, vault: str, account: str, amount: str, *, slippage
 @make_command(
     "withdraw",
     changes=True,
-    url=True,
     example="""\
 tallystick vault withdraw vault-1 alice 100.00
 tallystick vault withdraw vault-1 alice --all""",
@@ -117,7 +114,7 @@ def withdraw(
         raise CommandError("say AMOUNT or --all", hint="one of the two")
     with changing(session) as ledger:
         found = _vault(ledger, vault)
-        units = None if amount is None else int(units_of(ledger, found.asset, amount, minor=minor))
+        units = None if amount is None else units_of(ledger, found.asset, amount, minor=minor)
         built = withdraw_call(
             asker(ledger), found, account=account, units=units, slippage_bps=parse_bps(slippage)
         )
@@ -128,7 +125,6 @@ def withdraw(
 @make_command(
     "requests",
     ledger=True,
-    url=True,
     example="""\
 tallystick vault requests vault-1 alice
 tallystick vault requests vault-1 alice --json""",
@@ -165,7 +161,7 @@ def requests(session: Session, vault: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("claim", changes=True, url=True, example="tallystick vault claim vault-1 alice")
+@make_command("claim", changes=True, example="tallystick vault claim vault-1 alice")
 @click.argument("vault")
 @click.argument("account")
 def claim(session: Session, vault: str, account: str) -> None:
@@ -193,7 +189,7 @@ def claim(session: Session, vault: str, account: str) -> None:
 
 
 @command.add_command
-@make_command("cancel", changes=True, url=True, example="tallystick vault cancel vault-1 alice")
+@make_command("cancel", changes=True, example="tallystick vault cancel vault-1 alice")
 @click.argument("vault")
 @click.argument("account")
 def cancel(session: Session, vault: str, account: str) -> None:
