@@ -289,7 +289,14 @@ class Drill:
 
     def _who_relies_on(self, name: str, cash: str) -> list[str]:
         """Return whose claims the institution is to pay in place of them."""
-        return sorted({ask.through for ask in self.tills.due(cash) if ask.through and ask.obligor == name})
+        # Of the few claims that contracts issued: this is asked of each that is short, in every round.
+        return sorted(
+            {
+                ask.through
+                for ask in self.tills.by_contract
+                if ask.through and (ask.obligor, ask.cash) == (name, cash) and self.tills.is_due(ask)
+            }
+        )
 
     def _note_failures(self, day: int, unpaid: list[tuple[str, str, int, int]]) -> None:
         failing = [row for row in unpaid if row[3]]

@@ -647,7 +647,7 @@ class Tills:
         ask.units -= units
         ask.paid += units
         ask.got += cash
-        for name in {ask.obligor, ask.owed_by}:
+        for name in (ask.obligor, ask.through) if ask.through else (ask.obligor,):
             self.paid_cash[name, ask.cash] = self.paid_cash.get((name, ask.cash), 0) + cash
         if units:
             ask.payments.append((self.ground.day, units))
