@@ -48,7 +48,7 @@ def parse_units(text: str) -> int:
     raise Rejection(Code.AMOUNT_NOT_AN_INTEGER, amount=text[:48])
 
 
-def check_units(units: int) -> int:
+def check_units(units: object) -> int:
     """Return `units` if it is a positive amount below the limit (for amounts that code computed)."""
     if type(units) is not int:  # a true division somewhere: replicas must not agree on a float
         raise TypeError(f"an amount is an int, not {type(units).__name__}")

@@ -343,8 +343,7 @@ def _authorise(x: Execution, action: tx.Action) -> Any:
 
 def _close(x: Execution) -> None:
     """Check what must hold at the end of a transaction or timer: nothing doomed, nothing owed."""
-    if x.doomed is not None:
-        raise x.doomed
+    x.check_undoomed()
     x.spend_work(0)
     if x.overlay.obligations:
         for (contract, asset), units in sorted(x.overlay.open_obligations().items()):

@@ -117,6 +117,11 @@ class Execution:
         if self.work < 0:
             raise Rejection(Code.WORK_EXCEEDED, work_max=self.batch.limits.work_max)
 
+    def check_undoomed(self) -> None:
+        """Raise the first rejection of this execution, if there was one, even where code went on after it."""
+        if self.doomed is not None:
+            raise self.doomed
+
     def account(self, name: str) -> Account:
         """Return the account. Rejections: `unknown_account`."""
         account: Account | None = self.overlay.get(("account", name))

@@ -489,8 +489,7 @@ class CallContext:
         taken_before = dict(x.taken)
         try:
             result = self.call(contract, name, spend=spend, receive=receive, **arguments)
-            if x.doomed is not None:
-                raise x.doomed
+            x.check_undoomed()
         except Rejection as refused:
             if refused.code is Code.WORK_EXCEEDED:
                 raise
@@ -518,8 +517,7 @@ class CallContext:
         doomed_before, x.doomed = x.doomed, None
         try:
             result = answer(x, contract, name, arguments)
-            if x.doomed is not None:
-                raise x.doomed
+            x.check_undoomed()
         except Rejection as refused:
             if refused.code is Code.WORK_EXCEEDED:
                 raise
