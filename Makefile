@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 RUN_COMMAND ?= $(BIN)/tallystick demo demo.tally --force $(ARGS)
 # Processes for the full test run: one a core.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+# What `make test-compiled` runs: all that pins a state root, a receipt or a refusal.
+COMPILED_TESTS := tests/ledger tests/contracts tests/attacks tests/log tests/client/test_verifier.py \
+	tests/node/test_sequencer.py tests/node/test_snapshot.py tests/node/test_past.py tests/benchmarks
 # The one tool outside requirements.lock, because it writes it.
 UV_VERSION := 0.13.8
 # Bytecode is kept, whatever the caller's habits: without it each process of a test run compiles every test anew.
@@ -14,10 +17,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-slow check bench lock docs clean
+.PHONY: help setup run test test-slow check bench compiled test-compiled lock docs clean
 
 help: ## list the targets
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## install everything into .venv (nothing to do when it is current)
 
@@ -37,6 +40,13 @@ check: setup ## lint, type-check and run the fast tests (under a minute)
 
 bench: setup ## list the benchmarks, or run one: make bench NAME=... [ARGS="--json --quick"]
 	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
+
+compiled: setup ## compile the kernel into build/compiled (optional, for measuring; needs a C compiler)
+	$(BIN)/python -m benchmarks.compiled
+
+test-compiled: compiled ## run the tests of the kernel, the contracts and the log on the compiled form
+	PYTHONPATH=build/compiled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow and not plain" \
+		$(COMPILED_TESTS)
 
 lock: ## write requirements.lock anew from pyproject.toml (add ARGS=--upgrade for newer versions)
 	@test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.compiled import kernel_form
+
 Condition = str | int | float | bool
 
 
@@ -97,6 +99,7 @@ def machine_conditions() -> dict[str, Condition]:
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "kernel": kernel_form(),
     }
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from benchmarks.__main__ import list_benchmarks, main
+from benchmarks.compiled import kernel_form
 from benchmarks.result import Limit, Result
 
 
@@ -16,6 +17,7 @@ def test_json_carries_value_limit_ratio_and_conditions():
     report = json.loads(result().to_json(quick=True))
     machine = {name: report["conditions"].pop(name) for name in ("cpu_count", "python", "machine", "system")}
     report["conditions"].pop("cpu_model")
+    assert report["conditions"].pop("kernel") == kernel_form()
     assert report == {
         "benchmark": "dummy",
         "value": 100.0,
