@@ -62,6 +62,7 @@ def run(*, quick: bool) -> Result:
         conditions={
             "accounts": accounts,
             "mix": f"half balances, half first pages of {HISTORY_ROWS} of a history",
+            "asked": f"{len(names):,} accounts, again and again: receipts of their newest rows are in memory",
             "load": "wrk -t2 -c64 on the same cores",
             "p50_ms": round(read.get("p50_ms", 0.0), 2),
             "p99_ms": round(read.get("p99_ms", 0.0), 2),
