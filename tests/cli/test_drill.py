@@ -47,6 +47,20 @@ def test_half_a_run_is_survived_and_a_slow_one_lasts_until_its_day(desk):
     assert desk.json("drill all --per-day 10%")["survival"][0]["first_failing_day"] == 5
 
 
+def test_a_drill_in_which_nothing_fell_due_says_so(desk):
+    assert desk("drill bank-ag --withdraw 0%").startswith("nobody fails, for nothing fell due\n")
+    assert desk("drill bank-ag --withdraw 10%").startswith("nobody fails\n")
+
+
+def test_a_curve_ends_at_the_share_that_was_asked_for(desk):
+    half = desk.json("drill bank-ag --curve --points 2 --withdraw 50%")["points"]
+    assert [one["withdrawn_ppm"] for one in half] == [0, 250_000, 500_000]
+    assert [one["paid_ppm"] for one in half] == [1_000_000, 1_000_000, 1_000_000]
+    slow = desk.json("drill bank-ag --curve --points 2 --withdraw 80% --per-day 40%")["points"]
+    assert [one["withdrawn_ppm"] for one in slow] == [0, 400_000, 800_000]
+    assert "adds up to 0%" in desk.fails("drill bank-ag --curve --withdraw 0%", exit_code=2).stderr
+
+
 def test_help_and_the_curve(desk):
     assert "bank-ag: 80.00 reserve@central would have stopped it" in desk("drill bank-ag --help-needed")
     curve = desk.json("drill bank-ag --curve --points 4")

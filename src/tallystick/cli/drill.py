@@ -267,7 +267,7 @@ def _drill_lines(drill: dict[str, Any] | None, subject: str) -> list[str]:
     lines = [
         f"{one['order']}. {one['institution']} fails on day {one['day']}: {one['cause']}"
         for one in drill["failures"]
-    ] or ["nobody fails"]
+    ] or [_nobody(any(one["due"] != "0" for one in drill["survival"]))]
     rows = [
         [one["institution"], one["cash"], one["due"], percent(one["paid_ppm"])]
         for one in drill["survival"][:ROWS_SHOWN_MAX]
@@ -383,7 +383,8 @@ def _lines(ledger: "OpenLedger", outcome: Outcome, document: dict[str, Any]) -> 
         {one.cash for one in outcome.survival if "@" in one.cash}
         | {one.cash for one in outcome.failures if one.cash}
     )
-    lines = told(outcome, decimals=list(decimals.items())) or ["nobody fails"]
+    lines = told(outcome, decimals=list(decimals.items()))
+    lines = lines or [_nobody(any(one.asked for one in outcome.survival))]
     rows = [
         [
             one["institution"],
@@ -457,6 +458,10 @@ def _redeemed_lines(ledger: "OpenLedger", outcome: Outcome) -> list[str]:
         for one in rows
     ]
     return ["", *align([["redeemed by contract", "owed by", "units", "for", "by"], *table])] if table else []
+
+
+def _nobody(something_was_due: bool) -> str:  # noqa: FBT001 (the one thing that it is asked)
+    return "nobody fails" if something_was_due else "nobody fails, for nothing fell due"
 
 
 def _left_out_lines(outcome: Outcome) -> list[str]:

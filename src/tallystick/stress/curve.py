@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from tallystick.ledger.apply import Kinds
 from tallystick.ledger.store import Store
 from tallystick.stress.drill import run_drill
-from tallystick.stress.scenario import PPM, Scenario
+from tallystick.stress.scenario import PPM, Scenario, ScenarioInvalid
 
 VERSION: Final = "tallystick-run-curve-v1"
 POINTS: Final = 20
@@ -126,17 +126,18 @@ def run_curve(
     index: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Curve:
-    """Return the curve of one institution: the scenario with its path scaled to each share.
+    """Return the curve of one institution: the scenario with its path scaled to equal parts, up to the whole.
 
     `index` is the log index of the forks' first entry, which is how many entries the state has behind it.
+    Raises `ScenarioInvalid`, also where nothing is withdrawn.
     """
-    whole = sum(scenario.withdraw_ppm) or PPM
+    if not sum(scenario.withdraw_ppm):
+        raise ScenarioInvalid(["withdraw: adds up to 0%, and a run curve is of shares that come"])
     found = [Point(0, PPM, 0)]
     for step in range(1, points + 1):
-        share = PPM * step // points
-        path = tuple(part * share // whole for part in scenario.withdraw_ppm)
+        path = tuple(part * step // points for part in scenario.withdraw_ppm)
         outcome = run_drill(state, kinds, replace(scenario, withdraw_ppm=path), index=index)
-        found.append(Point(share, outcome.paid_ppm(institution), len(outcome.failures)))
+        found.append(Point(sum(path), outcome.paid_ppm(institution), len(outcome.failures)))
         if progress is not None:
             progress(step, points)
     return Curve(institution, state_root, index, scenario.hash, tuple(found))
@@ -164,7 +165,7 @@ def write_picture(curve: Curve, path: Path) -> None:
         else:
             told = (
                 f"pays everybody until {_percent(_before(points, broken))} come;"
-                f" in a full run {_percent(points[-1].paid_ppm)} is paid"
+                f" {_percent(points[-1].paid_ppm)} is paid when {_percent(points[-1].withdrawn_ppm)} do"
             )
             axes.axvline(_before(points, broken) / 10_000, color=_RED, linewidth=1, linestyle=":")
         axes.set_title(f"Run curve of {curve.institution}", loc="left", color=_INK, fontweight="bold", pad=24)
@@ -184,5 +185,6 @@ def _before(points: Sequence[Point], broken: Point) -> int:
 
 
 def _percent(ppm: int) -> str:
-    text = f"{ppm / 10_000:.1f}".removesuffix(".0")
+    """Return a share as a percentage, cut and not rounded: no more is paid than is said."""
+    text = f"{ppm // 10_000}.{ppm % 10_000 // 1_000}".removesuffix(".0")
     return f"{text} %"
