@@ -126,25 +126,33 @@ def test_batches_do_the_same_whether_pending_or_confirmed_below(bench):
     def until(seconds):
         return hold("alice", "bob", ("eur@bank", 5), expires=START + seconds * SECOND, at_expiry="capture")
 
+    def dated(units, seconds):
+        time = START + seconds * SECOND
+        return bench.pay(units, id=uuid7(time, units), expires=time + 100 * SECOND)
+
     batches = [
         ([bench.desk.envelope("alice", until(30)), bench.pay(1)], 0),
         ([bench.desk.envelope("alice", until(20)), bench.pay(2)], 1),
         ([bench.pay(3)], 25),  # the hold of the second batch falls due above both
         ([], 31),
-        ([bench.pay(4, id=uuid7(START + 700 * SECOND, 5), expires=START + 900 * SECOND)], 700),
-        ([bench.pay(5, id=uuid7(START + 701 * SECOND, 6), expires=START + 900 * SECOND)], 701),
+        # Ids of several seconds, the first of which leave the window while their batches are pending.
+        ([dated(4, 100)], 100),
+        ([dated(5, 650)], 650),
+        ([dated(6, 800)], 800),
+        ([dated(7, 1_500)], 1_500),
     ]
     at_once = Bench()
     for envelopes, seconds in batches:
         above = bench.execute(*envelopes, time=START + seconds * SECOND)
         plain = at_once.execute(*envelopes, time=START + seconds * SECOND)
         assert above.entries == plain.entries
+        assert above.overlay.writes == plain.overlay.writes
         assert all(isinstance(outcome, Accepted) for outcome in above.outcomes)
         at_once.sequencer.confirm(plain)
     while bench.sequencer.pending:
         bench.sequencer.confirm(bench.sequencer.pending[0])
     assert bench.sequencer.state.values == at_once.sequencer.state.values
-    assert bench.balance("bob") == 1 + 2 + 3 + 4 + 5 + 5 + 5
+    assert bench.balance("bob") == 1 + 2 + 3 + 4 + 5 + 6 + 7 + 5 + 5
     assert bench.sequencer.state.ids == at_once.sequencer.state.ids
 
 

@@ -168,7 +168,7 @@ class Sequencer:
         writes = batch.overlay.writes
         self._pending.append(batch)
         self._writes.update(writes)
-        self._first_slot = min([key[1] for key in writes if key[0] == "ids"], default=self._first_slot)
+        self._first_slot = min([self._first_slot, *(key[1] for key in writes if key[0] == "ids")])
 
     def _execute_one(
         self, batch: Batch, context: BatchContext, envelope: bytes, authentic: AuthenticTransaction
