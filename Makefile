@@ -51,7 +51,7 @@ test-compiled: compiled ## run the tests of the kernel, the contracts and the lo
 lock: ## write requirements.lock anew from pyproject.toml (add ARGS=--upgrade for newer versions)
 	@test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	.venv-lock/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	.venv-lock/bin/uv pip compile pyproject.toml --group dev --extra fast --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(ARGS)
 
 docs: setup ## write docs/reference from the program and check that links lead somewhere

@@ -442,10 +442,10 @@ def test_a_false_or_missing_signature_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("processes", [pytest.param(0, marks=pytest.mark.long), 2])
-def test_the_first_wrong_entry_is_named_whether_signature_or_receipt(long, tmp_path, processes):
-    """Execution meets the false receipt long before the other processes have come to the signature."""
+def test_the_first_wrong_entry_is_named_whether_signature_root_or_receipt(long, tmp_path, processes):
+    """Execution meets the false receipt long before the other processes have come to signature and root."""
 
-    def damaged(signature_at, receipt_at):
+    def damaged(signature_at, receipt_at, root_at=None):
         file = long.write_file(tmp_path / "a.tally")
         with sqlite3.connect(file) as db:
             if signature_at:
@@ -459,6 +459,9 @@ def test_the_first_wrong_entry_is_named_whether_signature_or_receipt(long, tmp_p
                 )
             if receipt_at:
                 db.execute("UPDATE entry SET receipt = x'00' WHERE idx = ?", (receipt_at,))
+            if root_at:
+                leaf = replace(Leaf.decode(long.entries[root_at].leaf), receipt_hash=bytes(32)).encode()
+                db.execute("UPDATE entry SET leaf = ? WHERE idx = ?", (leaf, root_at))
             db.execute("DELETE FROM tile")
             db.execute("DELETE FROM checkpoint")
         db.close()
@@ -469,6 +472,13 @@ def test_the_first_wrong_entry_is_named_whether_signature_or_receipt(long, tmp_p
     assert first_wrong(damaged(60, 2_000), processes=processes) == 60
     assert first_wrong(damaged(2_200, None), processes=processes) == 2_200
     assert first_wrong(damaged(None, 2_200), processes=processes) == 2_200
+    roots = [at for at, entry in enumerate(long.entries) if Leaf.decode(entry.leaf).kind is EntryKind.ROOT]
+    root = roots[len(roots) // 2]
+    assert first_wrong(damaged(None, None, root), processes=processes) == root
+    assert first_wrong(damaged(root + 1, root + 2, root), processes=processes) == root
+    assert first_wrong(damaged(root - 1, None, root), processes=processes) == root - 1
+    assert first_wrong(damaged(None, root - 1, root), processes=processes) == root - 1
+    assert first_wrong(damaged(None, None, roots[-1]), processes=processes) == roots[-1]
     unchecked = damaged(60, None)
     assert verify_path(unchecked, processes=processes, check_signatures=False).signatures == 0
 

@@ -129,9 +129,7 @@ def test_what_is_streamed_never_falls_and_ends_at_the_whole(units, cuts, asked):
 def test_a_refund_leaves_the_recipient_what_is_streamed(market):
     create(market)
     wait(market, 400)
-    assert market.view(STREAMS, "exits", account="payer") == [
-        Exit("refund", {"stream": 1}, EUR, 600)
-    ]
+    assert market.view(STREAMS, "exits", account="payer") == [Exit("refund", {"stream": 1}, EUR, 600)]
     market.call("payer", STREAMS, "refund", stream=1, units=600, receive={EUR: 600})
     wait(market, 400)
     assert told(market).withdrawable == 400

@@ -21,7 +21,7 @@ from tallystick.ledger.amounts import (
     parse_units,
 )
 from tallystick.ledger.contract import check_integers, decode_arguments, encode_wire, to_wire
-from tallystick.ledger.encoding import decode_pair, encode_key, encode_value
+from tallystick.ledger.encoding import decode_pair, encode_key, encode_pairs, encode_value, split_pairs
 from tallystick.ledger.genesis import decode_genesis, encode_genesis, genesis_writes
 from tallystick.ledger.invariants import check_conserved, check_state
 from tallystick.ledger.names import check_name, check_reference, uuid7_time
@@ -264,6 +264,19 @@ def test_a_changed_envelope_is_refused(data: st.DataObject) -> None:
         assert changed == ENVELOPE or len(changed) < len(ENVELOPE)
 
 
+@given(st.data())
+def test_many_envelopes_are_answered_as_each_alone(data: st.DataObject) -> None:
+    envelopes = [
+        mutate(ENVELOPE, data) if data.draw(st.booleans()) else ENVELOPE
+        for _ in range(data.draw(st.integers(0, 12)))
+    ]
+    alone = [outcome(tx.authenticate, one) for one in envelopes]
+    many = tx.authenticate_all(envelopes)
+    assert [getattr(one, "as_dict", lambda one=one: one)() for one in many] == [
+        getattr(one, "as_dict", lambda one=one: one)() for one in alone
+    ]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -428,6 +441,10 @@ def test_every_pair_of_a_state_comes_back_from_its_encoding() -> None:
             contracts=town.kinds.contracts,
         )
         assert found == (name, value)
+    pairs = [*values.items(), (("balance", "alice", "none@bank"), None)]
+    assert split_pairs(encode_pairs(pairs)) == [
+        (encode_key(name), None if value is None else encode_value(value)) for name, value in pairs
+    ]
 
 
 def test_a_receipt_is_read_with_its_amounts_as_text() -> None:

@@ -274,7 +274,7 @@ def test_a_checkpoint_covers_a_root_and_is_not_repeated(ledger, desk):
     assert checkpoint.tree_size == ledger.size == 7
     root = Leaf.decode(ledger.entry(6).leaf)
     assert root.kind is EntryKind.ROOT
-    assert root.receipt_hash == ledger.commitment.tree.root
+    assert root.receipt_hash == ledger.commitment.root
     assert (ledger.entry(6).envelope, ledger.entry(6).receipt) == (b"", b"")
     desk.do("alice", transfer("alice", ("eur@bank", "bob", 1)))
     assert verify_checkpoint(ledger.checkpoint(), log_key=LOG_KEY.verifier).tree_size == 9

@@ -53,11 +53,11 @@ def rich():
 
 
 def parts_of(commitment, size=9):
-    return list(snapshot_parts(commitment.state, size=size, root=commitment.tree.root))
+    return list(snapshot_parts(commitment.state, size=size, root=commitment.root))
 
 
 def load(parts, commitment, size=9, **options):
-    return load_snapshot(parts, size=size, root=commitment.tree.root, contracts=KINDS.contracts, **options)
+    return load_snapshot(parts, size=size, root=commitment.root, contracts=KINDS.contracts, **options)
 
 
 def test_what_is_loaded_is_what_was_written_in_every_index(rich):
@@ -68,7 +68,7 @@ def test_what_is_loaded_is_what_was_written_in_every_index(rich):
     assert {name: type(value) for name, value in loaded.state.values.items()} == {
         name: type(value) for name, value in rich.store.values.items()
     }
-    assert loaded.tree.root == commitment.tree.root
+    assert loaded.root == commitment.root
     assert loaded.state.ids == rich.store.ids
     assert indexes_agree(loaded.state)
     assert loaded.is_current

@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 
+from tallystick.client.proofs import verify_balance_proof
+from tallystick.client.sources import open_source
+from tallystick.client.verifier import verify
+from tallystick.ledger.encoding import encode_key, encode_value, is_committed
 from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code
+from tallystick.log.state_tree import StateTree
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
+from tallystick.node.proofs import balance_proof
 from tallystick.node.service import Answer, Closing, Overloaded, Service
 from tallystick.node.staged import StagedLedger
 from tallystick.node.state_index import StateIndex
@@ -76,6 +82,62 @@ def test_what_was_answered_is_in_the_file_and_checkpoints_follow_by_themselves(t
             for outcome in answer:
                 assert ledger.receipt(index=outcome.index) == outcome.receipt
                 assert decode_receipt(outcome.receipt).index == outcome.index
+
+
+def root_of_all(service: Service) -> bytes:
+    """Return the root of the state as it is, made from scratch."""
+    pairs = service.ledger.state.values.items()
+    return StateTree.build(
+        (encode_key(key), encode_value(value)) for key, value in pairs if is_committed(key)
+    ).root
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_signed_root_is_that_of_the_state_wherever_the_tree_is_kept(
+    tmp_path: Path, *, apart: bool
+) -> None:
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk, checkpoint_seconds=60, state_tree_process=apart) as service:
+        assert (service.ledger.commitment.tree_pid is not None) is apart
+        for _ in range(3):
+            service.submit_and_wait(payments(desk, 20))
+            service.checkpoint().result(timeout=20)
+            root = service.ledger.last_root
+            assert root is not None
+            assert root.state_root == service.ledger.commitment.root == root_of_all(service)
+            check_bob_s_proof(service)
+
+
+def check_bob_s_proof(service: Service) -> None:
+    proof = service.ask(lambda ledger: balance_proof(ledger, "bob", EUR)).result(timeout=20)
+    assert verify_balance_proof(proof, log_key=LOG_KEY.verifier.vkey).value
+
+
+@pytest.mark.parametrize("when", ["between roots", "before a proof", "before a root"])
+def test_a_tree_process_that_is_killed_costs_time_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk, checkpoint_seconds=60) as service:
+        service.submit_and_wait(payments(desk, 20))
+        service.checkpoint().result(timeout=20)
+        if when != "between roots":
+            service.submit_and_wait(payments(desk, 20))
+        pid = service.ledger.commitment.tree_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        if when != "before a root":
+            check_bob_s_proof(service)
+        service.submit_and_wait(payments(desk, 20))
+        service.checkpoint().result(timeout=20)
+        root = service.ledger.last_root
+        assert root is not None
+        assert root.state_root == root_of_all(service)
+        assert service.fault is None
+        assert "the process that kept the state tree ended" in caplog.text
+        size = service.ledger.size
+    verdict = verify(open_source(tmp_path / "a.tally"), processes=0)
+    assert verdict.entries == size
 
 
 class FailingDisk:

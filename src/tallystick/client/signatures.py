@@ -22,8 +22,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tallystick.client.errors import ClientError
-from tallystick.crypto import is_valid_signature
-from tallystick.ledger.transactions import Envelope, signing_bytes
+from tallystick.crypto import are_valid_signatures
+from tallystick.ledger.transactions import Envelope, signature_checks
 
 CHUNKS_SENT_MAX: Final = 3
 """Chunks that one worker has at a time: one in hand, and enough waiting that it never idles."""
@@ -55,18 +55,24 @@ def check_signatures(envelopes: Sequence[tuple[int, bytes]]) -> tuple[int, BadSi
     Only signatures are checked: that an envelope is canonical and its keys in order is `authenticate`'s
     question, which whoever executes it asks about the same bytes.
     """
-    count = 0
+    entries: list[int] = []
+    checks: list[tuple[bytes, bytes, bytes]] = []
+    malformed = None
     for entry, data in envelopes:
         try:
             envelope = _decode(data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            return count, BadSignature(entry, f"the envelope is malformed: {error}"[:200])
-        message = signing_bytes(envelope.payload)
-        for signature in envelope.signatures:
-            if not is_valid_signature(signature.keyid, message, signature.sig):
-                return count, BadSignature(entry, f"signature_invalid (key={signature.keyid.hex()[:64]})")
-        count += len(envelope.signatures)
-    return count, None
+            malformed = BadSignature(entry, f"the envelope is malformed: {error}"[:200])
+            break
+        checks += signature_checks(envelope)
+        entries += [entry] * len(envelope.signatures)
+    valid = are_valid_signatures(checks)
+    if not all(valid):
+        first = valid.index(False)
+        return entries.index(entries[first]), BadSignature(
+            entries[first], f"signature_invalid (key={checks[first][0].hex()[:64]})"
+        )
+    return len(checks), malformed
 
 
 class SignatureChecker:

@@ -5,8 +5,9 @@ receipt), verifies every signature, executes the transaction, and compares the r
 leaves it makes the Merkle tree and compares every stored checkpoint and tile; from the state, every state
 root. The invariants are checked by their independent path. What it cannot compute, it does not believe.
 
-The rule that must hold: **the first wrong entry is named.** Signatures are verified in other processes while
-execution runs ahead; before anything is said about an entry, all verdicts up to it are in.
+The rule that must hold: **the first wrong entry is named.** Signatures are verified and the state is hashed
+in other processes while execution runs ahead; before anything is said about an entry, all verdicts up to it
+are in.
 
 What a verdict does not say: that nothing is missing *after* the newest checkpoint, or that nobody was shown
 another history. The first ends at the checkpoint; for the second there are witnesses. Nor does a key that the
@@ -33,22 +34,26 @@ from tallystick.client.times import format_time
 from tallystick.client.tree_check import GrowingTree, StoredTiles, WrongTile
 from tallystick.crypto import sha256
 from tallystick.ledger.backing import check_backed
-from tallystick.ledger.encoding import encode_key, encode_value, is_committed
+from tallystick.ledger.encoding import encode_key, encode_pairs, encode_value, is_committed, split_pairs
 from tallystick.ledger.genesis import decode_genesis
 from tallystick.ledger.genesis import ledger_id as ledger_id_of
 from tallystick.ledger.invariants import check_state
 from tallystick.ledger.records import Clock
 from tallystick.ledger.rejections import InvariantViolation, Rejection
 from tallystick.ledger.replay import Replay, ReplayError
+from tallystick.ledger.store import Key, Value
 from tallystick.ledger.transactions import authenticate
 from tallystick.log.checkpoint import verify_checkpoint
 from tallystick.log.leaf import LEAF_VERSION, EntryKind, encode_leaf
 from tallystick.log.note import NoteError, VerifierKey, parse_vkey
 from tallystick.log.state_tree import StateTree
+from tallystick.log.state_tree_process import StateTreeProcess, StateTreeProcessDied
 from tallystick.log.tree import leaf_hash
 from tallystick.protocol import KINDS
 
 CHUNK_ENTRIES: Final = 256
+_ROOTS_AHEAD: Final = 4
+"""State roots that execution may be ahead of, each with all that changed since the one before."""
 PROCESSES_FROM_ENTRIES: Final = 2_000
 """A log shorter than this is verified in one process: others would not have started before it is done."""
 
@@ -189,14 +194,14 @@ class _Verification:
         self._progress = progress
         self._expected = source.size()
         self._tree = GrowingTree()
-        self._state_tree = StateTree()
-        self._state_root: bytes | None = None
+        self._state_roots = _StateRoots(apart=processes > 0)
         self._counts = dict.fromkeys(EntryKind, 0)
         self._last_kind = EntryKind.GENESIS
         self._checker = SignatureChecker(processes=processes) if check_signatures else None
 
     def close(self) -> None:
         """End the processes that were started."""
+        self._state_roots.close()
         if self._checker is not None:
             self._checker.close()
 
@@ -208,11 +213,11 @@ class _Verification:
         except SourceError as error:
             if error.index is None:
                 raise
-            self._raise_earlier_signature(error.index)
+            self._raise_earlier(error.index)
             # Not kept in a variable: the error would hold this frame, and it the error, with the whole state.
             raise VerificationFailed(error.index, str(error)) from error
         except VerificationFailed as failed:
-            self._raise_earlier_signature(failed.index)
+            self._raise_earlier(failed.index)
             raise
         return self._verdict()
 
@@ -238,8 +243,9 @@ class _Verification:
             self._verify_entry(entry)
         if self._progress is not None:
             self._progress(self._tree.size, max(self._expected, self._tree.size))
-        if self._checker is not None and self._checker.bad is not None:
-            self._raise_bad_signature()
+        known = self._state_roots.wrong or (self._checker and self._checker.bad)
+        if known:
+            raise VerificationFailed(*known)  # or what is wrong before it: see `run`
 
     # Entry 0.
 
@@ -332,16 +338,8 @@ class _Verification:
             raise VerificationFailed(entry.index, "a root entry has a receipt")
         replay = self._replay
         replay.root(height=height, time=time)
-        self._state_tree.update(
-            (encode_key(key), None if value is None else encode_value(value))
-            for key, value in replay.take_dirty().items()
-            if is_committed(key)
-        )
-        self._state_root = self._state_tree.root
-        if self._state_root != state_root:
-            raise VerificationFailed(
-                entry.index, f"the state root is {self._state_root.hex()}, not the leaf's"
-            )
+        changes = [pair for pair in replay.take_dirty().items() if is_committed(pair[0])]
+        self._state_roots.compare(entry.index, changes, state_root)
 
     def _grow(self, leaf: bytes) -> None:
         """Take the leaf into the tree and compare what is then complete."""
@@ -374,19 +372,15 @@ class _Verification:
             self._tiles.check_complete(self._checkpoints.newest_size, size=self._tree.size)
         except WrongTile as wrong:
             raise VerificationFailed(wrong.entry, wrong.what) from None
-        self._raise_bad_signature()
+        self._raise_earlier(self._tree.size)
 
-    def _raise_bad_signature(self) -> None:
-        """Raise the first bad signature of all that was submitted, if there is one."""
-        bad = None if self._checker is None else self._checker.drain()
-        if bad is not None:
-            raise VerificationFailed(bad.entry, bad.what)
-
-    def _raise_earlier_signature(self, index: int) -> None:
-        """Raise a bad signature that stands before entry `index`, where something else is wrong."""
-        bad = None if self._checker is None else self._checker.drain()
-        if bad is not None and bad.entry < index:
-            raise VerificationFailed(bad.entry, bad.what) from None
+    def _raise_earlier(self, index: int) -> None:
+        """Wait for everything that others check; raise the first that is wrong before entry `index`."""
+        self._state_roots.settle()
+        found = [self._state_roots.wrong, None if self._checker is None else self._checker.drain()]
+        wrong = min(filter(None, found), default=None)
+        if wrong is not None and wrong[0] < index:
+            raise VerificationFailed(*wrong) from None
 
     def _verdict(self) -> Verdict:
         state = self._replay.state
@@ -403,7 +397,7 @@ class _Verification:
             accounts=kinds["account"],
             assets=kinds["asset"],
             time=clock.time,
-            state_root=self._state_root,
+            state_root=self._state_roots.newest,
             tree_root=self._tree.root(),
             checkpoints=self._checkpoints.checked,
             checkpoint_size=self._checkpoints.newest_size,
@@ -413,6 +407,64 @@ class _Verification:
             log_key_pinned=self._pinned_key is not None,
             ledger_id_pinned=self._pinned_id is not None,
         )
+
+
+class _StateRoots:
+    """The root of the state after each root entry, made again here or in a process that may lag behind."""
+
+    def __init__(self, *, apart: bool) -> None:
+        self.newest: bytes | None = None
+        self.wrong: tuple[int, str] | None = None
+        """The first entry whose root is another, and which it should be."""
+        self._expected: deque[tuple[int, bytes]] = deque()
+        self._tree = StateTree()
+        self._process = StateTreeProcess(self._tree, split=split_pairs) if apart else None
+
+    def compare(self, index: int, changes: Sequence[tuple[Key, Value]], root: bytes) -> None:
+        """Compare the root after these changes with what entry `index` says; the answer may come later."""
+        self._expected.append((index, root))
+        if self._process is None:
+            self._tree.update(
+                (encode_key(key), None if value is None else encode_value(value)) for key, value in changes
+            )
+            self._take(self._tree.root)
+            return
+        try:
+            self._process.note(encode_pairs(changes))
+            self._process.ask_root()
+        except StateTreeProcessDied as died:
+            raise _tree_lost() from died
+        if len(self._expected) > _ROOTS_AHEAD:
+            self._take(self._root())
+
+    def settle(self) -> None:
+        """Wait for every root."""
+        while self._expected:
+            self._take(self._root())
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.close()
+
+    def _root(self) -> bytes:
+        assert self._process is not None
+        try:
+            return self._process.root()
+        except StateTreeProcessDied as died:
+            raise _tree_lost() from died
+
+    def _take(self, root: bytes) -> None:
+        self.newest = root
+        index, expected = self._expected.popleft()
+        if root != expected and self.wrong is None:
+            self.wrong = (index, f"the state root is {root.hex()}, not the leaf's")
+
+
+def _tree_lost() -> ClientError:
+    return ClientError(
+        "the process that hashes the state ended", hint="run with processes=0 to hash it in this one"
+    )
 
 
 class _Checkpoints:

@@ -5,7 +5,7 @@ a value the JSON of its record, which msgspec writes without spaces and in field
 type, which the key's table gives: system tables are listed in `records`, a contract's tables in its class.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,20 @@ from tallystick.ledger.store import CONTRACT_MARK, IDS, Key, Value
 _encoder = msgspec.json.Encoder(order="deterministic")
 encode_key: Callable[[Key], bytes] = _encoder.encode
 encode_value: Callable[[Value], bytes] = _encoder.encode
+_decode_pairs = msgspec.json.Decoder(list[tuple[msgspec.Raw, msgspec.Raw]]).decode
+
+
+def encode_pairs(pairs: Sequence[tuple[Key, Value]]) -> bytes:
+    """Return keys with values, `None` for what is gone, as one JSON array: a call for thousands of them."""
+    return _encoder.encode(pairs)
+
+
+def split_pairs(data: bytes) -> list[tuple[bytes, bytes | None]]:
+    """Return what `encode_pairs` joined: each key and value in the very bytes that encode it alone."""
+    return [
+        (bytes(key), None if (encoded := bytes(value)) == b"null" else encoded)
+        for key, value in _decode_pairs(data)
+    ]
 
 
 def is_committed(key: Key) -> bool:

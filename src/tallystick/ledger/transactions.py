@@ -13,11 +13,12 @@ Amounts are decimal strings; times are microseconds UTC; keys and signatures are
 Source: DSSE v1 (secure-systems-lab/dsse, protocol.md) for the envelope and its pre-authentication encoding.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from tallystick.crypto import is_valid_signature, pae, sha256
+from tallystick.crypto import are_valid_signatures, is_valid_signature, pae, sha256
 from tallystick.ledger.records import Cap, Count, Kind, PolicySpec, Terms, Time
 from tallystick.ledger.rejections import Code, Rejection
 
@@ -406,12 +407,55 @@ def authenticate(data: bytes, *, check_signatures: bool = True) -> AuthenticTran
     Rejections: those of `decode_envelope` and `decode_payload`, `signature_invalid`.
     """
     envelope = decode_envelope(data)
-    payload = envelope.payload
     if check_signatures:
-        message = pae(PAYLOAD_TYPE, payload)
-        for signature in envelope.signatures:
-            if not is_valid_signature(signature.keyid, message, signature.sig):
-                raise Rejection(Code.SIGNATURE_INVALID, key=signature.keyid.hex()[:64])
+        checks = signature_checks(envelope)
+        _refuse_invalid(checks, [is_valid_signature(*check) for check in checks])
+    return _authentic(envelope)
+
+
+def authenticate_all(envelopes: Sequence[bytes]) -> list[AuthenticTransaction | Rejection]:
+    """Return what `authenticate` returns or raises for each; many signatures at once are checked faster."""
+    decoded: list[Envelope | Rejection] = []
+    checks: list[tuple[bytes, bytes, bytes]] = []
+    for data in envelopes:
+        try:
+            envelope = decode_envelope(data)
+        except Rejection as refused:
+            decoded.append(refused)
+        else:
+            decoded.append(envelope)
+            checks += signature_checks(envelope)
+    valid = are_valid_signatures(checks)
+    answers: list[AuthenticTransaction | Rejection] = []
+    start = 0
+    for each in decoded:
+        if isinstance(each, Rejection):
+            answers.append(each)
+            continue
+        end = start + len(each.signatures)
+        try:
+            _refuse_invalid(checks[start:end], valid[start:end])
+            answers.append(_authentic(each))
+        except Rejection as refused:
+            answers.append(refused)
+        start = end
+    return answers
+
+
+def signature_checks(envelope: Envelope) -> list[tuple[bytes, bytes, bytes]]:
+    """Return what each signature of the envelope claims: public key, signed bytes, signature."""
+    message = pae(PAYLOAD_TYPE, envelope.payload)
+    return [(signature.keyid, message, signature.sig) for signature in envelope.signatures]
+
+
+def _refuse_invalid(checks: Sequence[tuple[bytes, bytes, bytes]], valid: Sequence[bool]) -> None:
+    if not all(valid):
+        key, _, _ = checks[valid.index(False)]
+        raise Rejection(Code.SIGNATURE_INVALID, key=key.hex()[:64])
+
+
+def _authentic(envelope: Envelope) -> AuthenticTransaction:
+    payload = envelope.payload
     return AuthenticTransaction(
         transaction=decode_payload(payload),
         signers=frozenset([signature.keyid for signature in envelope.signatures]),

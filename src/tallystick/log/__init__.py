@@ -11,6 +11,7 @@ witnesses can read it: RFC 6962 for the tree, C2SP for tiles, notes, checkpoints
     witness      cosignatures, and whom to believe
     proof        one file that shows an entry to a stranger
     state_tree   the commitment to all keys and values, which `root` entries carry
+    state_tree_process   the same tree in a process of its own
 
 Exceptions are all `ValueError`, and none is a verdict that could be ignored:
 

@@ -36,7 +36,7 @@ Python objects for nodes (2 million keys would need gigabytes; bytes need about 
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256  # straight from the standard library: a wrapper would cost a tenth of an update
 from itertools import pairwise
 from typing import Final, TypeAlias
@@ -75,6 +75,23 @@ Changes: TypeAlias = Mapping[bytes, bytes | None] | Iterable[tuple[bytes, bytes 
 """Keys with their new values; `None` deletes. Where an iterable repeats a key, the last one counts."""
 
 
+Entries: TypeAlias = dict[bytes, bytes | None]
+"""Changed entries by the 16 bytes of key hash that each begins with; `None` deletes."""
+
+
+def hash_changes(changes: Changes) -> Entries:
+    """Return the entries that changes come to: half of an update's work, and needing no tree."""
+    entries: Entries = {}
+    for key, value in changes.items() if isinstance(changes, Mapping) else changes:
+        prefix = sha256(key).digest()[:PREFIX_BYTES]
+        if value is None:
+            entries[prefix] = None
+        else:
+            leaf = sha256(b"\x00" + _U32.pack(len(key)) + key + value).digest()
+            entries[prefix] = prefix + leaf[:LEAF_BYTES]
+    return entries
+
+
 class _Split:
     """A place with more than 15 entries: 16 children, and the bytes that are hashed for it."""
 
@@ -109,15 +126,26 @@ class StateTree:
 
         Rejects with `ValueError` a key that comes twice (or two that share 16 bytes of hash).
         """
+        parts = _partitioned(items)
+        return cls.of_pages(parts.pop() for _ in range(len(parts)))  # each is freed once its pages exist
+
+    @classmethod
+    def of_pages(cls, parts: Iterable[bytes | bytearray]) -> "StateTree":
+        """Return the tree of these entries, each part unsorted and of other buckets than the rest."""
         tree = cls()
         dirty: set[int] = set()
-        parts = _partitioned(items)
-        while parts:  # each part is freed as soon as its pages exist
-            tree._load(parts.pop(), dirty)
+        for part in parts:
+            tree._load(part, dirty)
         tree._rehash_nodes(dirty)
         return tree
 
-    def _load(self, part: bytearray, dirty: set[int]) -> None:
+    def pages(self) -> Iterator[bytes]:
+        """Iterate over all entries, in 256 parts that `of_pages` takes, by the first byte of key hash."""
+        for start in range(0, _BUCKETS, _BUCKETS >> 8):
+            places = self._places[start : start + (_BUCKETS >> 8)]
+            yield b"".join([place if isinstance(place, bytes) else _page_of(place) for place in places])
+
+    def _load(self, part: bytes | bytearray, dirty: set[int]) -> None:
         """Fill the empty buckets that these entries belong to, and note the nodes above them."""
         entries = sorted([bytes(part[at : at + ENTRY_BYTES]) for at in range(0, len(part), ENTRY_BYTES)])
         _check_unique(entries)
@@ -141,27 +169,27 @@ class StateTree:
 
     def update(self, changes: Changes) -> None:
         """Insert, replace and delete, then rehash each dirty path once, level by level."""
+        self.put(hash_changes(changes))
+
+    def put(self, entries: Entries) -> None:
+        """Do as `update`, for changes that `hash_changes` has hashed."""
         places = self._places
         buckets = self._rows[0]
         dirty = set()
-        for key, value in changes.items() if isinstance(changes, Mapping) else changes:
-            prefix = sha256(key).digest()[:PREFIX_BYTES]
+        for prefix, entry in entries.items():
             bucket = _U32.unpack_from(prefix)[0] >> _BUCKET_SHIFT
             dirty.add(bucket >> 2)
             place = places[bucket]
-            if value is None:
+            if entry is None:
                 changed, delta = _removed(place, prefix, depth=0)
             else:
-                leaf = sha256(b"\x00" + _U32.pack(len(key)) + key + value).digest()
                 if place.__class__ is bytes and (start := place.find(prefix)) >= 0 == start % ENTRY_BYTES:
                     # Four updates in five end here: `_placed` and `_set_place`, inlined for a page.
-                    places[bucket] = place = (
-                        place[: start + PREFIX_BYTES] + leaf[:LEAF_BYTES] + place[start + ENTRY_BYTES :]
-                    )
+                    places[bucket] = place = place[:start] + entry + place[start + ENTRY_BYTES :]
                     at = (bucket >> 2) * _NODE_BYTES + 1 + ((bucket & 3) << 5)
                     buckets[at : at + 32] = sha256(b"\x02" + place).digest()
                     continue
-                changed, delta = _placed(place, prefix, prefix + leaf[:LEAF_BYTES], depth=0)
+                changed, delta = _placed(place, prefix, entry, depth=0)
             self.entries += delta
             self._set_place(bucket, changed)
         self._rehash_nodes(dirty)

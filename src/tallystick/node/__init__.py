@@ -4,7 +4,7 @@ A ledger file, used by one process:
 
     journal, lock, entries   the one file: what is in it, who may write it, what an entry is
     sequencer                executes batches on overlays that nobody sees before they are durable
-    commitment, snapshot     the state with its root; the state on disk
+    commitment, snapshot     the state with its root, here or in a process beside; the state on disk
     log_tree, log_files      the Merkle log over the entries: tiles and checkpoints, and as static files
     recovery, past           from a file back to a state; the state as it was after any entry
     ledger_file, staged      all of it behind one object: the embedded node; the same in steps

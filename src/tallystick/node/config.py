@@ -51,6 +51,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     verify_processes: Annotated[
         int, _about("Processes that check signatures; 0 for one a core.", ge=0, le=256)
     ] = 0
+    state_tree_process: Annotated[
+        bool, _about("Keep the state's tree in a process of its own, which frees the executor.")
+    ] = True
     checkpoint_seconds: Annotated[
         float, _about("Time between checkpoints while there is something new.", gt=0, le=3600)
     ] = 1.0

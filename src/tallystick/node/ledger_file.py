@@ -34,7 +34,7 @@ from tallystick.ledger.store import Overlay, Store
 from tallystick.ledger.transactions import (
     AuthenticTransaction,
     Transaction,
-    authenticate,
+    authenticate_all,
 )
 from tallystick.log.note import (
     NoteError,
@@ -252,6 +252,7 @@ class LedgerFile:
             gc.unfreeze()
 
     def _close_connections(self) -> None:
+        self._commitment.close()
         self.journal.close()
 
     # Writing.
@@ -266,12 +267,11 @@ class LedgerFile:
         outcomes: list[Outcome] = []
         signed: list[Signed] = []
         places: list[int] = []
-        for envelope in envelopes:
-            try:
-                signed.append(Signed(envelope, authenticate(envelope)))
-            except Rejection as refused:
-                outcomes.append(Outcome(rejection=refused))
+        for envelope, verdict in zip(envelopes, authenticate_all(envelopes), strict=True):
+            if isinstance(verdict, Rejection):
+                outcomes.append(Outcome(rejection=verdict))
             else:
+                signed.append(Signed(envelope, verdict))
                 places.append(len(outcomes))
                 outcomes.append(Outcome())
         for place, outcome in zip(places, self.submit_authenticated(signed, time=time), strict=True):
@@ -352,7 +352,7 @@ class LedgerFile:
         """Write the state to the file, right after a checkpoint. Raises `NotDurable`."""
         if self._last_root is None or self._last_root.index != self.size - 1:
             self.checkpoint()
-        size, root = self.size, self._commitment.tree.root
+        size, root = self.size, self._commitment.root
         self._doubt = Doubt.JOURNAL
         with self.journal.writing(size=size):
             parts = snapshot_parts(self._commitment.state, size=size, root=root)
@@ -374,6 +374,7 @@ class LedgerFile:
         size = self.size
         self.journal.reopen(size=size)
         if self._doubt is Doubt.STATE:
+            self._commitment.close()
             self._load(None)
         else:
             self._catch_up()

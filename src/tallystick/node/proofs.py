@@ -86,7 +86,7 @@ def state_proof(ledger: LedgerFile, key: Key) -> bytes:
             BALANCE_FORMAT,
             msgspec.Raw(key_bytes),
             msgspec.Raw(encode_value(value)),  # None is null
-            ledger.commitment.tree.prove(key_bytes),
+            ledger.commitment.prove(key_bytes),
             root_entry.leaf,
             _inclusion(ledger, root_entry.index),
         )
@@ -96,7 +96,7 @@ def state_proof(ledger: LedgerFile, key: Key) -> bytes:
 def _root_entry(ledger: LedgerFile) -> Entry:
     """Return the newest root entry, which the state tree must still stand at."""
     root = ledger.last_root
-    if root is None or root.state_root != ledger.commitment.tree.root:
+    if root is None or root.state_root != ledger.commitment.root:
         # The tree moves on just before a root is written: if that failed, it is ahead of the log.
         raise NotSigned(index=ledger.size - 1, signed=root.index if root else 0)
     return ledger.entry(root.index)

@@ -82,6 +82,7 @@ def _service_limits(config: Config) -> ServiceLimits:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return ServiceLimits(
         verify_processes=config.verify_processes or cores,
+        state_tree_process=config.state_tree_process,
         waiting_max=config.waiting_max,
         checkpoint_seconds=config.checkpoint_seconds,
         sender_rate=config.sender_rate,

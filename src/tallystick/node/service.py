@@ -83,6 +83,8 @@ class ServiceLimits:
     verify_processes: int = 2
     waiting_max: int = 20_000
     checkpoint_seconds: float = 1.0
+    state_tree_process: bool = True
+    """Whether the state's tree is kept in a process of its own, which frees the executor."""
     sender_rate: float = 0.0
     """Transactions a second that one signing key may settle; 0 for no limit."""
 
@@ -166,6 +168,7 @@ class Service:
         self._checkpoint_due = 0.0
         self._retry_at = 0.0
         sys.setswitchinterval(_SWITCH_SECONDS)
+        self._keep_tree_apart()
         self._spared = ExitStack()
         self._spared.enter_context(collector.spared())
         self._verifiers = VerifyPool(self.limits.verify_processes)
@@ -207,6 +210,10 @@ class Service:
         """Index the state as it is, and from now on whatever is merged into it."""
         self.index = StateIndex(self.ledger.state.values)
         self.ledger.commitment.state.watch = self._keep_in_step
+
+    def _keep_tree_apart(self) -> None:
+        if self.limits.state_tree_process:
+            self.ledger.commitment.move_tree_out()
 
     def _keep_in_step(self, writes: dict[Key, Value], moved: Sequence[Moved]) -> None:
         """Let the indexes follow what was merged. Under the state lock."""
@@ -475,6 +482,7 @@ class Service:
             self._count(outcomes_of)
             self._answer(request, outcomes_of)
         self._tell_listeners()
+        self.ledger.commitment.note_changes()
 
     def _count(self, outcomes: list[Outcome]) -> None:
         counters = self.counters
@@ -568,6 +576,7 @@ class Service:
             with self.standing_still():
                 self.ledger.settle()
                 self._index_state()
+                self._keep_tree_apart()
                 self.books.forget()
                 self.views.mend()
         except NodeFault as again:

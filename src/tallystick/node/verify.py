@@ -1,7 +1,7 @@
 """Verify workers: decoding and signatures, on all cores, in processes.
 
 A signature costs more than everything else that is done to a payment, and needs no state. So envelopes go in
-chunks to processes that do `authenticate` and nothing else; what comes back is enough to rebuild the
+chunks to processes that do `authenticate_all` and nothing else; what comes back is enough to rebuild the
 transaction without checking its encoding again. A chunk is whatever waits, up to a bound: one envelope when
 the node is idle, many when it is busy, so that latency and throughput need no tuning.
 
@@ -26,7 +26,7 @@ import msgspec
 
 from tallystick import collector
 from tallystick.ledger.rejections import Code, Rejection
-from tallystick.ledger.transactions import AuthenticTransaction, Transaction, authenticate
+from tallystick.ledger.transactions import AuthenticTransaction, Transaction, authenticate_all
 from tallystick.node.faults import NodeFault
 from tallystick.node.sequencer import Signed
 
@@ -225,12 +225,10 @@ def _work(connection: Connection, parent: int) -> None:
                 chunk = _decode_chunk(connection.recv_bytes())
             except (EOFError, OSError):
                 return
-            connection.send_bytes(_encode([_checked(envelope) for envelope in chunk]))
+            connection.send_bytes(_encode(list(map(_answer, authenticate_all(chunk)))))
 
 
-def _checked(envelope: bytes) -> _Answer:
-    try:
-        authentic = authenticate(envelope)
-    except Rejection as refused:
-        return _Refused(refused.code.value, refused.facts)
-    return _Passed(authentic.payload, list(authentic.signers), authentic.payload_hash)
+def _answer(verdict: AuthenticTransaction | Rejection) -> _Answer:
+    if isinstance(verdict, Rejection):
+        return _Refused(verdict.code.value, verdict.facts)
+    return _Passed(verdict.payload, list(verdict.signers), verdict.payload_hash)
