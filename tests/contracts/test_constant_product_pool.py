@@ -262,6 +262,22 @@ def test_trades_that_cannot_be_are_refused(market, trade, code):
     assert market.refused("bob", POOL, "swap", spend=ALL, **arguments).code is code
 
 
+@pytest.mark.parametrize(
+    ("trade", "code"),
+    [
+        ({"in_0": -1}, Refusal.OUTPUT_MISSING),
+        ({"in_0": -1, "out_1": 4_000_000}, Refusal.RESERVE_EXCEEDED),
+        ({"in_0": -1, "out_1": 3_999_999}, Code.AMOUNT_NOT_POSITIVE),
+        ({"out_1": 3_999_999}, Refusal.INPUT_MISSING),
+        ({"in_0": 1, "out_1": 3_999_999}, Refusal.PRODUCT_FALLS),
+        ({"in_0": 10_000, "out_1": 39_486}, Code.BUDGET_EXCEEDED),
+    ],
+)
+def test_of_all_that_is_wrong_with_a_trade_the_first_is_told(market, trade, code):
+    arguments = {"in_0": 0, "in_1": 0, "out_0": 0, "out_1": 0} | trade
+    assert market.refused("bob", POOL, "swap", **arguments).code is code
+
+
 @pytest.mark.parametrize("pair", [(X, X), (X, Z), (Z, Y), (SHARE, X), ("", "")])
 def test_other_assets_are_refused_by_swaps_and_views_alike(market, pair):
     arguments = {"asset_in": pair[0], "asset_out": pair[1]}
