@@ -26,7 +26,6 @@ IDS = "id"
 TIMERS = "timer"
 CONTRACT_MARK = "!"
 
-_ABSENT: Any = object()
 _NOTHING: dict[Key, Value] = {}
 _CHUNK = 512
 
@@ -190,11 +189,12 @@ class Overlay:
     def __init__(self, parent: State) -> None:
         self.parent = parent
         # Most reads end two levels down, at the store: looking through both here saves a call a read.
-        self._writes_below, self._get_below = _NOTHING, parent.get
         if isinstance(parent, Overlay):
             self._writes_below, self._get_below = parent.writes, parent.parent.get
-        self._hidden: tuple[dict[Key, Key | None], dict[Key, Key | None]] = ({}, {})
-        """Where a step over keys that this overlay hides led, forwards and backwards."""
+        else:
+            self._writes_below, self._get_below = _NOTHING, parent.get
+        self._hidden: tuple[dict[Key, Key | None], ...] = ()
+        """Where a step over keys that this overlay hides led, backwards and forwards, once one was made."""
         self.writes: dict[Key, Value] = {}
         self.touched: dict[str, set[Key]] = {}
         """The keys of `writes` in namespaces that may be scanned."""
@@ -206,12 +206,12 @@ class Overlay:
 
     def get(self, key: Key) -> Value:
         """Return the value at `key`, or None."""
-        value = self.writes.get(key, _ABSENT)
-        if value is _ABSENT:
-            value = self._writes_below.get(key, _ABSENT)
-            if value is _ABSENT:
-                return self._get_below(key)
-        return value
+        # Most keys are in neither: asking whether one is costs half of getting it with a mark for absence.
+        if key in self.writes:
+            return self.writes[key]
+        if key in self._writes_below:
+            return self._writes_below[key]
+        return self._get_below(key)
 
     def put(self, key: Key, value: Value) -> None:
         """Write `value` at `key` in a namespace that may be scanned; None deletes."""
@@ -266,7 +266,7 @@ class Overlay:
         live = self._sorted(namespace)
         if live is None:
             return below
-        below = self._step_over(below, self.parent.next_key, self._hidden[0])
+        below = self._step_over(below, self.parent.next_key, forwards=True)
         mine = live.next(key, inclusive=inclusive)
         if mine is None or below is None:
             return below if mine is None else mine
@@ -278,7 +278,7 @@ class Overlay:
         live = self._sorted(namespace)
         if live is None:
             return below
-        below = self._step_over(below, self.parent.previous_key, self._hidden[1])
+        below = self._step_over(below, self.parent.previous_key, forwards=False)
         mine = live.previous(key, inclusive=inclusive)
         if mine is None or below is None:
             return below if mine is None else mine
@@ -292,14 +292,15 @@ class Overlay:
             live = self.live[namespace] = SortedKeys(key for key in keys if self.writes[key] is not None)
         return live
 
-    def _step_over(
-        self, below: Key | None, step: Callable[..., Key | None], hidden: dict[Key, Key | None]
-    ) -> Key | None:
+    def _step_over(self, below: Key | None, step: Callable[..., Key | None], *, forwards: bool) -> Key | None:
         """Return the first key from `below` on that this overlay did not write.
 
         Each key stepped over remembers where the step led, so that a table drained from its head costs
         one look a step instead of one for each row that is gone. What lies below does not move meanwhile.
         """
+        if not self._hidden:
+            self._hidden = ({}, {})
+        hidden = self._hidden[forwards]
         passed = []
         while below is not None and below in self.writes:
             passed.append(below)
