@@ -14,7 +14,8 @@ UNITS_LIMIT = 1 << 128
 """Balances stay strictly between -UNITS_LIMIT and UNITS_LIMIT."""
 
 INTEGER_LIMIT = 1 << 256
-"""Arguments and stored integers stay strictly between -INTEGER_LIMIT and INTEGER_LIMIT."""
+INTEGER_FLOOR = -INTEGER_LIMIT
+"""Arguments and stored integers stay strictly between INTEGER_FLOOR and INTEGER_LIMIT."""
 
 UNITS_DIGITS_MAX = 39
 
@@ -22,6 +23,7 @@ MICROSECONDS = 1_000_000
 """Microseconds in a second: the ledger's clock counts microseconds UTC."""
 
 __all__ = [
+    "INTEGER_FLOOR",
     "INTEGER_LIMIT",
     "MICROSECONDS",
     "UNITS_LIMIT",

@@ -38,8 +38,9 @@ from typing import (
 )
 
 import msgspec
+from msgspec.structs import astuple
 
-from tallystick.ledger.amounts import INTEGER_LIMIT
+from tallystick.ledger.amounts import INTEGER_FLOOR, INTEGER_LIMIT
 from tallystick.ledger.rejections import Code, Rejection
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def to_wire(value: Any) -> Any:
     """
     kind = type(value)
     if kind is int:
-        if not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+        if not INTEGER_FLOOR < value < INTEGER_LIMIT:
             raise Rejection(Code.AMOUNT_TOO_LARGE, limit="2^256")
         return str(value)
     if kind is str:
@@ -276,7 +277,7 @@ def to_wire(value: Any) -> Any:
                 raise TypeError("a map's keys are strings or integers")
             item = value[key]
             # Most of every event and argument: not worth a call each.
-            if type(item) is int and -INTEGER_LIMIT < item < INTEGER_LIMIT:
+            if type(item) is int and INTEGER_FLOOR < item < INTEGER_LIMIT:
                 wire[key] = str(item)
             elif type(item) is str and item.isascii():
                 wire[key] = item
@@ -312,8 +313,14 @@ def encode_wire(value: msgspec.Struct, shape: type[msgspec.Struct]) -> bytes:
     wire = {}
     for name, default in _sorted_fields(shape):
         item = getattr(value, name)
-        if item != default:
-            wire[name] = str(item) if type(item) is int and 0 <= item < INTEGER_LIMIT else to_wire(item)
+        if default is _REQUIRED or item != default:
+            # Likewise: not worth a call each.
+            if type(item) is int and INTEGER_FLOOR < item < INTEGER_LIMIT:
+                wire[name] = str(item)
+            elif type(item) is str and item.isascii():
+                wire[name] = item
+            else:
+                wire[name] = to_wire(item)
     return _encode(wire)
 
 
@@ -339,20 +346,24 @@ def check_integers(value: Any) -> None:
     """Check that every number inside is an integer below 2^256. Rejections: `amount_too_large`."""
     kind = type(value)
     if kind is int:
-        if not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+        if not INTEGER_FLOOR < value < INTEGER_LIMIT:
             raise Rejection(Code.AMOUNT_TOO_LARGE, limit="2^256")
+    elif isinstance(value, msgspec.Struct):
+        _check_each(astuple(value))
     elif kind is float:
         raise TypeError("a float is no value of the ledger")
     elif kind is list or kind is tuple:
         _check_each(value)
     elif kind is dict:
         _check_each(value.values())
-    elif isinstance(value, msgspec.Struct):
-        _check_each(msgspec.structs.astuple(value))
 
 
 def _check_each(values: Iterable[Any]) -> None:
     for value in values:
         # Most are strings and small integers, in every call and event: not worth a call each.
-        if type(value) is not str and not (type(value) is int and -INTEGER_LIMIT < value < INTEGER_LIMIT):
-            check_integers(value)
+        if type(value) is int:
+            if INTEGER_FLOOR < value < INTEGER_LIMIT:
+                continue
+        elif type(value) is str:
+            continue
+        check_integers(value)
