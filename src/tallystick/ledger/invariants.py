@@ -26,8 +26,15 @@ from tallystick.ledger.store import Key, Posting, Value
 
 def check_conserved(postings: Sequence[Posting]) -> None:
     """Check invariant 1 over the postings of one entry: each asset's column sums to zero."""
-    if len(postings) == 2 and postings[0][1] == postings[1][1] and postings[0][2] == -postings[1][2]:
-        return  # One payment, which is most of what there is.
+    asset, total = "", 0
+    for _, name, change, _ in postings:  # Most payments stand together: each run of one asset sums to zero.
+        if name != asset:
+            if total:
+                break
+            asset = name
+        total += change
+    if not total:
+        return
     columns: dict[str, int] = {}
     for _, asset, change, _ in postings:
         columns[asset] = columns.get(asset, 0) + change
