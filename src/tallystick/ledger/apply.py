@@ -33,6 +33,7 @@ TIMERS_WORK_FACTOR = 10
 
 WINDOW_SECONDS = 600
 """A transaction's id may be this far from the batch's time, either way."""
+WINDOW_MICROSECONDS = WINDOW_SECONDS * MICROSECONDS
 
 
 class UnsupportedProtocol(LedgerError):
@@ -116,7 +117,7 @@ def _run_timer(collected: Overlay, batch: BatchContext, due: int, number: int, t
     """
     if collected.get(("timer", due, number)) is None:
         return 0  # cancelled by one that was due before it
-    x = Execution(Overlay(collected), batch, subject_id=f"timer-{number}")
+    x = Execution(Overlay(collected), batch, f"timer-{number}")
     x.overlay.put(("timer", due, number), None)
     try:
         _carry_out(_work_timer, x, timer)
@@ -168,20 +169,11 @@ def apply(
     """
     transaction = authentic.transaction
     slot = _check_identity(overlay, authentic, batch)
-    x = Execution(
-        Overlay(overlay),
-        batch,
-        signers=authentic.signers,
-        subject_id=str(batch.index),
-        simulated=simulated,
-    )
-    if not _opens_itself(transaction):
-        x.check_authorised(transaction.sender)
-        x.sender = transaction.sender
-    granted = [_authorise_early(x, action) for action in transaction.actions]
-    for action, early in zip(transaction.actions, granted, strict=True):
+    x = Execution(Overlay(overlay), batch, str(batch.index), authentic.signers)
+    x.simulated = simulated
+    for action, is_settled in _authorise_all(x, transaction):
         # An earlier action may have made, or revoked, what this one is authorised by.
-        x.mandate = None if early is None else _authorise(x, action)
+        x.mandate = None if is_settled else _authorise(x, action)
         x.taken.clear()
         x.spend_work(1)
         x.results.append(_carry_out(HANDLERS[type(action)], x, action))
@@ -254,7 +246,7 @@ def _check_identity(state: Overlay, authentic: tx.AuthenticTransaction, batch: B
         )
     if transaction.expires <= batch.time:
         raise Rejection(Code.EXPIRED, expires=transaction.expires, time=batch.time)
-    if once is None and abs(id_time - batch.time) > WINDOW_SECONDS * MICROSECONDS:
+    if once is None and abs(id_time - batch.time) > WINDOW_MICROSECONDS:
         raise Rejection(Code.ID_OUT_OF_WINDOW, id_time=id_time, time=batch.time)
     if not 1 <= len(transaction.actions) <= batch.limits.actions_max:
         raise Rejection(
@@ -291,29 +283,31 @@ def chain_id(so_far: bytes, payload_hash: bytes) -> bytes:
     return sha256(so_far + payload_hash)
 
 
-def _opens_itself(transaction: tx.Transaction) -> bool:
-    """Tell whether the sender is the account that its first action opens."""
-    first = transaction.actions[0]
-    return isinstance(first, tx.OpenAccount) and first.account == first.name == transaction.sender
-
-
-_LATER: Any = object()
 _CO_AUTHORISED = frozenset([tx.JoinInstitution, tx.CreateAsset, tx.Deploy, tx.Recover, tx.Activate])
 """Actions that somebody besides their account must authorise."""
 
 
-def _authorise_early(x: Execution, action: tx.Action) -> Any:
-    """Check an action's authority before any action runs.
+def _authorise_all(x: Execution, transaction: tx.Transaction) -> list[tuple[tx.Action, bool]]:
+    """Check the authority of the sender and of every action before any action runs.
 
-    Who is made by an earlier action of the same transaction cannot be asked yet: such an action is
-    authorised when its turn comes.
+    Returns each action, and whether that settled it. Who is made by an earlier action of the same transaction
+    cannot be asked yet: such an action is authorised when its turn comes, and one under a mandate again then.
     """
-    try:
-        return _authorise(x, action)
-    except Rejection as refused:
-        if refused.code in (Code.UNKNOWN_ACCOUNT, Code.UNKNOWN_INSTITUTION, Code.UNKNOWN_MANDATE):
-            return _LATER
-        raise
+    sender = transaction.sender
+    first = transaction.actions[0]
+    if not (type(first) is tx.OpenAccount and first.account == first.name == sender):
+        x.check_authorised(sender)
+        x.sender = sender
+    granted = []
+    for action in transaction.actions:
+        try:
+            is_settled = _authorise(x, action) is None
+        except Rejection as refused:
+            if refused.code not in (Code.UNKNOWN_ACCOUNT, Code.UNKNOWN_INSTITUTION, Code.UNKNOWN_MANDATE):
+                raise
+            is_settled = False
+        granted.append((action, is_settled))
+    return granted
 
 
 def _authorise(x: Execution, action: tx.Action) -> Any:

@@ -85,10 +85,8 @@ class Execution:
         self,
         overlay: Overlay,
         batch: BatchContext,
-        *,
-        signers: frozenset[bytes] = frozenset(),
         subject_id: str,
-        simulated: bool = False,
+        signers: frozenset[bytes] = frozenset(),
     ) -> None:
         self.overlay = overlay
         self.batch = batch
@@ -96,7 +94,7 @@ class Execution:
         self.subject_id = subject_id
         """The entry's log index, or the timer's number: ids made on the way derive from it, and from nothing
         that a sender chooses, or one could write over another's hold."""
-        self.simulated = simulated
+        self.simulated = False
         """On a fork, every account counts as having signed."""
         self.sender = ""
         """The account whose authority was checked before the first action ran."""
@@ -115,7 +113,11 @@ class Execution:
         """Count state operations. Rejections: `work_exceeded`."""
         self.work -= operations
         if self.work < 0:
-            raise Rejection(Code.WORK_EXCEEDED, work_max=self.batch.limits.work_max)
+            self.refuse_work()
+
+    def refuse_work(self) -> NoReturn:
+        """Refuse what spent more operations than there were. Rejections: `work_exceeded`."""
+        raise Rejection(Code.WORK_EXCEEDED, work_max=self.batch.limits.work_max)
 
     def check_undoomed(self) -> None:
         """Raise the first rejection of this execution, if there was one, even where code went on after it."""
@@ -136,14 +138,11 @@ class Execution:
             raise Rejection(Code.UNKNOWN_ASSET, asset=name[:80])
         return asset
 
-    def is_authorised(self, name: str, account: Account) -> bool:
+    def is_authorised(self, account: Account) -> bool:
         """Tell whether enough of the account's own keys signed."""
         if self.simulated:
             return bool(account.keys)
-        keys = account.keys
-        if len(keys) == 1:
-            return keys[0] in self.signers
-        return 0 < account.threshold <= sum(key in self.signers for key in keys)
+        return 0 < account.threshold <= sum(key in self.signers for key in account.keys)
 
     def check_authorised(self, name: str) -> Account:
         """Return the account if enough of its own keys signed.
@@ -151,8 +150,11 @@ class Execution:
         Rejections: `unknown_account`, `unauthorised`.
         """
         account = self.account(name)
-        if not self.is_authorised(name, account):
-            signed = sum(key in self.signers for key in account.keys)
+        keys = account.keys
+        if len(keys) == 1 and keys[0] in self.signers:
+            return account  # Most accounts have one key, and no threshold is above one then.
+        if not self.is_authorised(account):
+            signed = sum(key in self.signers for key in keys)
             raise Rejection(Code.UNAUTHORISED, account=name, signed=signed, threshold=account.threshold)
         return account
 
