@@ -12,11 +12,12 @@ depth and turns any exception of theirs into `contract_fault`; it does not sandb
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
+from msgspec.structs import astuple
 
-from tallystick.ledger.amounts import INTEGER_LIMIT, check_units
+from tallystick.ledger.amounts import INTEGER_FLOOR, INTEGER_LIMIT, check_units
 from tallystick.ledger.assets import declare
 from tallystick.ledger.contract import (
     Contract,
@@ -76,9 +77,7 @@ def deploy(x: Execution, action: Deploy) -> str:
         action.kind, action.version, action.account, raw.decode(), action.obligor
     )
     x.emit("ledger", "deployed", contract=action.contract, kind=action.kind, version=action.version)
-    frame = CallContext(
-        x, action.contract, code, parameters, caller=action.account, budget={}, read_only=False
-    )
+    frame = CallContext(x, action.contract, code, parameters, action.account, {}, read_only=False)
     _run(x, frame, type(code).deploy, ())
     return action.contract
 
@@ -112,7 +111,7 @@ def call(x: Execution, action: Call) -> Any:
         arguments=arguments,
         caller=action.account,
         budget=parse_budget(action.spend),
-        receive=parse_budget(action.receive),
+        receive=parse_budget(action.receive) if action.receive else {},
     )
     try:
         return to_wire(result)
@@ -195,9 +194,9 @@ def _enter(
         _check_no_obligation(x, contract)
     read_only = found.is_view or (bool(x.stack) and x.stack[-1]._read_only)  # noqa: SLF001 (likewise)
     parameters = _parameters(code.Parameters, instance.parameters)
-    frame = CallContext(x, contract, code, parameters, caller=caller, budget=budget, read_only=read_only)
+    frame = CallContext(x, contract, code, parameters, caller, budget, read_only)
     before = len(x.overlay.postings)
-    result = _run(x, frame, found.function, msgspec.structs.astuple(arguments))
+    result = _run(x, frame, found.function, astuple(arguments))
     if receive:
         _check_received(x, frame, before, receive)
     return result
@@ -261,18 +260,29 @@ class CallContext:
     `call`, `attempt`, `emit`, `set_timer`, `owe`, `clear`.
     """
 
-    __slots__ = ("_budget", "_code", "_read_only", "_took", "_x", "caller", "params", "this", "time")
+    __slots__ = (
+        "_budget",
+        "_code",
+        "_namespace",
+        "_read_only",
+        "_took",
+        "_x",
+        "caller",
+        "params",
+        "this",
+        "time",
+    )
 
-    def __init__(
+    # Each has a type or a place of its own; by name they would cost a class's call half as much again.
+    def __init__(  # noqa: PLR0917
         self,
         x: Execution,
         contract: str,
         code: Contract,
         parameters: Any,
-        *,
         caller: str,
         budget: Budget,
-        read_only: bool,
+        read_only: bool,  # noqa: FBT001
     ) -> None:
         self._x = x
         self._code = code
@@ -280,6 +290,7 @@ class CallContext:
         self._read_only = read_only
         self._took: dict[str, int] = {}
         """What this call took under the running mandate, which charged it: what it pays is a price then."""
+        self._namespace = contract + CONTRACT_MARK
         self.this = contract
         self.caller = caller
         self.params = parameters
@@ -287,23 +298,28 @@ class CallContext:
 
     # Storage.
 
-    def _key(self, table: str, parts: tuple[Any, ...]) -> tuple[Table, Key]:
-        declared = self._code.tables[table]
-        if tuple(map(type, parts)) != declared.key:
-            raise TypeError(f"table {table} has another key")
-        return declared, (self.this + CONTRACT_MARK, table, *parts)
+    def _key(self, declared: Table, table: str, parts: tuple[Any, ...]) -> Key:
+        if parts:
+            if tuple(map(type, parts)) == declared.key:
+                return (self._namespace, table, *parts)
+        elif not declared.key:
+            return (self._namespace, table)
+        raise TypeError(f"table {table} has another key")
 
     def get(self, table: str, *parts: Any) -> Any:
         """Return the value at the key, or None."""
-        self._x.spend_work(1)
-        return self._x.overlay.get(self._key(table, parts)[1])
+        x = self._x
+        x.work -= 1  # as `spend_work` does, without a call at every read
+        if x.work < 0:
+            x.refuse_work()
+        return x.overlay.get(self._key(self._code.tables[table], table, parts))
 
     def put(self, table: str, *parts: Any, value: Any) -> None:
         """Write the value at the key; None deletes it."""
         try:
-            self._check_writes()
-            self._x.spend_work(1)
-            declared, key = self._key(table, parts)
+            self._begin_write(1)
+            declared = self._code.tables[table]
+            key = self._key(declared, table, parts)
             check_integers(value)
             if parts:
                 check_integers(parts)
@@ -324,7 +340,7 @@ class CallContext:
         `start` is the next part of the key; a reverse scan needs one. Each pair counts as one state
         operation.
         """
-        prefix = (self.this + CONTRACT_MARK, table, *parts)
+        prefix = (self._namespace, table, *parts)
         if reverse and start is None:
             raise ValueError("a reverse scan names its start")
         state = self._x.overlay
@@ -351,51 +367,64 @@ class CallContext:
         self._x.spend_work(1)
         return -balance_of(self._x, self.this, asset)
 
-    @_dooms
     def take(self, asset: str, units: int) -> None:
         """Take units from the immediate caller into this contract, within the call's budget."""
-        self._check_writes()
-        self._draw(asset, units)
-        found = self._x.asset(asset)
-        self._check_not_issuing(found, self.caller)
-        move(self._x, found, source=self.caller, target=self.this, units=units)
-        if self._x.mandate is not None:
-            self._charge_take(asset, units)
+        x = self._x
+        try:
+            self._begin_write(2)
+            self._draw(asset, units)
+            found = x.asset(asset)
+            if found.issuer == self.caller:
+                self._refuse_issuing(found)
+            move(x, found, source=self.caller, target=self.this, units=units)
+            if x.mandate is not None:
+                self._charge_take(asset, units)
+        except Rejection as refused:
+            raise self._doomed_by(refused) from None
 
-    @_dooms
     def burn(self, asset: str, units: int) -> None:
         """Take units of the contract's own asset from the immediate caller out of circulation."""
-        self._check_writes()
-        found = self._own_asset(asset)
-        self._draw(asset, units)
-        debit(self._x, found, self.caller, units)
-        credit(self._x, found, self.this, units)
-        if self._x.mandate is not None:
-            self._charge_take(asset, units)
+        x = self._x
+        try:
+            self._check_writes()
+            found = self._own_asset(asset)
+            x.spend_work(2)
+            self._draw(asset, units)
+            debit(x, found, self.caller, units)
+            credit(x, found, self.this, units)
+            if x.mandate is not None:
+                self._charge_take(asset, units)
+        except Rejection as refused:
+            raise self._doomed_by(refused) from None
 
-    @_dooms
     def pay(self, to: str, asset: str, units: int, *, source: str | None = None) -> None:
         """Pay units from this contract, or from a sub-account of its."""
-        self._check_writes()
         x = self._x
-        x.spend_work(2)
-        check_units(units)
-        found = x.asset(asset)
-        payer = self.this if source is None else self._own(source)
-        self._check_not_issuing(found, payer)
-        self._charge_stranger(to, asset, units)
-        move(x, found, source=payer, target=to, units=units)
+        try:
+            self._begin_write(2)
+            check_units(units)
+            found = x.asset(asset)
+            payer = self.this if source is None else self._own(source)
+            if found.issuer == payer:
+                self._refuse_issuing(found)
+            if x.mandate is not None:
+                self._charge_stranger(to, asset, units)
+            move(x, found, source=payer, target=to, units=units)
+        except Rejection as refused:
+            raise self._doomed_by(refused) from None
 
-    @_dooms
     def mint(self, to: str, asset: str, units: int) -> None:
         """Issue units of the contract's own asset to an account."""
-        self._check_writes()
         x = self._x
-        x.spend_work(2)
-        check_units(units)
-        found = self._own_asset(asset)
-        self._charge_stranger(to, asset, units)
-        move(x, found, source=self.this, target=to, units=units)
+        try:
+            self._begin_write(2)
+            check_units(units)
+            found = self._own_asset(asset)
+            if x.mandate is not None:
+                self._charge_stranger(to, asset, units)
+            move(x, found, source=self.this, target=to, units=units)
+        except Rejection as refused:
+            raise self._doomed_by(refused) from None
 
     @_dooms
     def create_asset(
@@ -435,8 +464,7 @@ class CallContext:
     @_dooms
     def open_subaccount(self, name: str) -> str:
         """Return the id of this contract's sub-account of that name, opening it the first time."""
-        self._check_writes()
-        self._x.spend_work(1)
+        self._begin_write(1)
         account = subaccount_id(self.this, name)
         if self._x.overlay.get(("account", account)) is None:
             self._x.overlay.writes["account", account] = Account(controller=self.this)
@@ -541,21 +569,21 @@ class CallContext:
         if type(name) is not str or not name.isascii():
             raise TypeError("an event's name is a plain string")
         try:
-            self._check_writes()
-            self._x.spend_work(1)
-            told = {
-                field: str(item) if type(item) is int and 0 <= item < INTEGER_LIMIT else to_wire(item)
-                for field, item in fields.items()
-            }
-            self._x.overlay.events.append((self.this, name, told))
+            self._begin_write(1)
+            for field, item in fields.items():
+                # Most are numbers and plain texts, which stay as they are: not worth a call each.
+                if type(item) is int and INTEGER_FLOOR < item < INTEGER_LIMIT:
+                    fields[field] = str(item)
+                elif type(item) is not str or not item.isascii():
+                    fields[field] = to_wire(item)
+            self._x.overlay.events.append((self.this, name, fields))
         except Rejection as refused:
             raise self._doomed_by(refused) from None
 
     @_dooms
     def set_timer(self, due: int, name: str, /, **arguments: Any) -> tuple[int, int]:
         """Have this contract's method called by itself at `due`; return the timer, to cancel it by."""
-        self._check_writes()
-        self._x.spend_work(2)
+        self._begin_write(2)
         found = _find_method(self._code, self.this, name, is_view=False)
         raw = encode_wire(_convert(found, arguments), found.arguments).decode()
         return set_timer(
@@ -565,8 +593,7 @@ class CallContext:
     @_dooms
     def cancel_timer(self, due: int, number: int) -> None:
         """Drop a timer of this contract."""
-        self._check_writes()
-        self._x.spend_work(2)
+        self._begin_write(2)
         overlay = self._x.overlay
         waiting = overlay.get(("timer", due, number)) or overlay.get(("overdue", number))
         if waiting is not None and waiting.owner != self.this:
@@ -576,8 +603,7 @@ class CallContext:
     @_dooms
     def owe(self, asset: str, units: int) -> None:
         """Open an obligation to this contract: the transaction fails unless it is cleared by its end."""
-        self._check_writes()
-        self._x.spend_work(1)
+        self._begin_write(1)
         check_units(units)
         key = (self.this, asset)
         self._x.owes = True
@@ -590,8 +616,7 @@ class CallContext:
     @_dooms
     def clear(self, asset: str, units: int) -> None:
         """Clear an obligation to this contract, in whole or in part. Rejections: `obligation_exceeded`."""
-        self._check_writes()
-        self._x.spend_work(1)
+        self._begin_write(1)
         check_units(units)
         key = (self.this, asset)
         left = self._x.overlay.obligation(key) - units
@@ -613,8 +638,16 @@ class CallContext:
         if self._read_only:
             raise Rejection(Code.READ_ONLY, contract=self.this)
 
+    def _begin_write(self, operations: int) -> None:
+        """Check that this call may write, and count what it is about to do."""
+        if self._read_only:
+            raise Rejection(Code.READ_ONLY, contract=self.this)
+        x = self._x
+        x.work -= operations  # as `spend_work` does, without a call at every write
+        if x.work < 0:
+            x.refuse_work()
+
     def _draw(self, asset: str, units: int) -> None:
-        self._x.spend_work(2)
         check_units(units)
         left = self._budget.get(asset, 0)
         if units > left:
@@ -623,9 +656,8 @@ class CallContext:
             )
         self._budget[asset] = left - units
 
-    def _check_not_issuing(self, asset: Asset, account: str) -> None:
-        if asset.issuer == account:
-            raise Rejection(Code.ISSUE_REQUIRED, account=account, asset=asset.id)
+    def _refuse_issuing(self, asset: Asset) -> NoReturn:
+        raise Rejection(Code.ISSUE_REQUIRED, account=asset.issuer, asset=asset.id)
 
     def _own_asset(self, asset: str) -> Asset:
         found = self._x.asset(asset)
