@@ -47,6 +47,7 @@ from tallystick.ledger.runtime import CallContext
 
 FEE_ONE = 10_000
 """Fees are basis points."""
+FEE_ONE_SQUARED = FEE_ONE**2
 FEE_BPS_MAX = 1_000
 MINIMUM_SHARES = 1_000
 """Shares of the first deposit that are locked for ever, so that one share stays cheap (section 3.4)."""
@@ -206,9 +207,9 @@ def _is_too_small(pool: "Pool", units_0: int, units_1: int) -> bool:
     return not (pays_all and (units_0 or units_1))
 
 
-def _check_liquid(*reserves: int) -> None:
-    if not all(reserves):
-        raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve) for reserve in reserves])
+def _check_liquid(reserve: int, other: int) -> None:
+    if not (reserve and other):
+        raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve), str(other)])
 
 
 def _refuse_reserve(asset: str, asked: int, reserve: int) -> NoReturn:
@@ -412,13 +413,16 @@ class ConstantProductPool(Contract):
     @method
     def swap(self, ctx: CallContext, in_0: int, in_1: int, out_0: int, out_1: int) -> None:
         """Trade exactly these amounts, either or both on each side, if the product does not fall."""
-        self._trade(ctx, ctx.get("pool"), Flow(in_0, in_1, out_0, out_1))
+        pool: Pool = ctx.get("pool")
+        flow = Flow(in_0, in_1, out_0, out_1)
+        self._check_out(ctx, pool, flow)
+        _check_not_negative(in_0, in_1)
+        if not (in_0 or in_1):
+            raise Rejection(Refusal.INPUT_MISSING, units_in="0")
+        self._trade(ctx, pool, flow)
 
     def _trade(self, ctx: CallContext, pool: Pool, flow: Flow) -> None:
-        self._check_out(ctx, pool, flow)
-        _check_not_negative(flow.in_0, flow.in_1)
-        if not (flow.in_0 or flow.in_1):
-            raise Rejection(Refusal.INPUT_MISSING, units_in="0")
+        """Carry out a flow of amounts that are in range: the caller's were checked, a formula's are."""
         product, least = self._products(ctx, pool, flow)
         if product < least:
             raise Rejection(Refusal.PRODUCT_FALLS, product=str(product), least=str(least))
@@ -445,7 +449,7 @@ class ConstantProductPool(Contract):
         fee_bps = ctx.params.fee_bps
         adjusted_0 = (pool.reserve_0 + flow.in_0 - flow.out_0) * FEE_ONE - flow.in_0 * fee_bps
         adjusted_1 = (pool.reserve_1 + flow.in_1 - flow.out_1) * FEE_ONE - flow.in_1 * fee_bps
-        return adjusted_0 * adjusted_1, pool.reserve_0 * pool.reserve_1 * FEE_ONE**2
+        return adjusted_0 * adjusted_1, pool.reserve_0 * pool.reserve_1 * FEE_ONE_SQUARED
 
     def _settle(self, ctx: CallContext, pool: Pool, flow: Flow) -> None:
         """Write the reserves after a flow that keeps the product, and tell of it."""
