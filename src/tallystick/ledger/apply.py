@@ -338,7 +338,8 @@ def _authorise(x: Execution, action: tx.Action) -> Any:
 def _close(x: Execution) -> None:
     """Check what must hold at the end of a transaction or timer: nothing doomed, nothing owed."""
     x.check_undoomed()
-    x.spend_work(0)
+    if x.work < 0:
+        x.refuse_work()
     if x.overlay.obligations:
         for (contract, asset), units in sorted(x.overlay.open_obligations().items()):
             raise Rejection(Code.OBLIGATION_OPEN, contract=contract, asset=asset, units=str(units))

@@ -186,13 +186,12 @@ def _enter(
 ) -> Any:
     """Run one method in a frame of its own and check what the caller is to receive."""
     x.spend_work(1)
-    if x.stack and len(x.stack) >= x.batch.limits.depth_max:
-        raise Rejection(Code.DEPTH_EXCEEDED, depth_max=x.batch.limits.depth_max)
-    if x.stack and any(frame.this == contract for frame in x.stack):
-        raise Rejection(Code.REENTRANCY, contract=contract)
+    read_only = found.is_view
+    if x.stack:
+        _check_stack(x, contract)
+        read_only = read_only or x.stack[-1]._read_only  # noqa: SLF001 (a context is the runtime's own)
     if x.owes and not found.clears:
         _check_no_obligation(x, contract)
-    read_only = found.is_view or (bool(x.stack) and x.stack[-1]._read_only)  # noqa: SLF001 (likewise)
     parameters = _parameters(code.Parameters, instance.parameters)
     frame = CallContext(x, contract, code, parameters, caller, budget, read_only)
     before = len(x.overlay.postings)
@@ -200,6 +199,14 @@ def _enter(
     if receive:
         _check_received(x, frame, before, receive)
     return result
+
+
+def _check_stack(x: Execution, contract: str) -> None:
+    """Check that one more call fits and enters nothing twice. Rejections: `depth_exceeded`, `reentrancy`."""
+    if len(x.stack) >= x.batch.limits.depth_max:
+        raise Rejection(Code.DEPTH_EXCEEDED, depth_max=x.batch.limits.depth_max)
+    if any(frame.this == contract for frame in x.stack):
+        raise Rejection(Code.REENTRANCY, contract=contract)
 
 
 def _check_received(x: Execution, frame: "CallContext", before: int, receive: Budget) -> None:
