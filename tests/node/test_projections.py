@@ -91,6 +91,36 @@ def test_pages_of_a_history_join_without_gap_or_overlap(ledger):
     assert len(whole) > 50
 
 
+@pytest.mark.parametrize("asset", ["eur@bank", None])
+def test_short_pages_join_either_way_also_within_the_last_entry(ledger, asset):
+    Desk(ledger, number=50_000).do(
+        "alice", transfer("alice", ("eur@bank", "bob", 1), ("eur@bank", "carol", 2), ("eur@bank", "bob", 3))
+    )
+    expected = [row for row in naive(ledger) if row[2] == "bob" and asset in {row[3], None}]
+    assert expected[-1][0] == expected[-2][0] == ledger.size - 1
+    projections = Projections(ledger)
+    for newest_first in (False, True):
+        for limit in (1, 2, 50):
+            paged, after = [], (-1, -1)
+            while page := projections.history(
+                "bob", asset=asset, after=after, limit=limit, newest_first=newest_first
+            ).postings:
+                paged += page
+                after = (page[-1].index, page[-1].n)
+            assert as_rows(paged) == (expected[::-1] if newest_first else expected)
+
+
+def test_a_row_missing_right_beyond_a_page_is_seen(ledger, path):
+    rows = [row for row in naive(ledger) if row[2:4] == ("alice", "eur@bank")]
+    for newest_first, gone in ((False, rows[3]), (True, rows[-4])):
+        Projections(ledger).catch_up()
+        tamper(path, f"DELETE FROM posting WHERE idx = {gone[0]} AND n = {gone[1]}")
+        projections = Projections(ledger)
+        told = projections.history("alice", asset="eur@bank", limit=3, newest_first=newest_first)
+        assert as_rows(told.postings) == (rows[:-4:-1] if newest_first else rows[:3])
+        assert projections.filled_entries == ledger.size  # all made anew
+
+
 def test_balances_of_the_past_equal_a_walk_through_the_log(ledger):
     rows, projections = naive(ledger), Projections(ledger)
     choose = random.Random(1)

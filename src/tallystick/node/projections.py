@@ -20,7 +20,8 @@ import time as system_time
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from types import EllipsisType
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -51,6 +52,8 @@ _COLUMNS: Final = "idx, n, account, asset, change, balance, time"
 _BEYOND: Final = 1 << 62
 """More than any posting's place in its entry."""
 _Answer = TypeVar("_Answer")
+_Beside: TypeAlias = "PostingRow | EllipsisType | None"
+"""A row's neighbour, None where there is none, `...` where nobody has looked yet."""
 
 
 class ProjectionDamaged(NodeFault):
@@ -313,19 +316,21 @@ class Projections:
         except (_Mismatch, sqlite3.DatabaseError, ValueError, TypeError, LookupError) as error:
             raise ProjectionDamaged(f"the projection does not fit the log: {error}") from error
 
-    def _check_postings(self, rows: Sequence[PostingRow], *, of_one_asset: bool) -> None:
-        """Check consecutive rows, oldest first. Rows of one asset are each other's neighbours."""
-        for place, row in enumerate(rows):
-            before = rows[place - 1] if of_one_asset and place else None
-            following = rows[place + 1] if of_one_asset and place + 1 < len(rows) else None
-            self._check_posting(row, before=before, following=following)
-
-    def _check_posting(
-        self, row: PostingRow, *, before: PostingRow | None = None, following: PostingRow | None = None
+    def _check_postings(
+        self, rows: Sequence[PostingRow], *, before: _Beside = ..., following: _Beside = ...
     ) -> None:
+        """Check consecutive rows of one asset, oldest first: they are each other's neighbours."""
+        for place, row in enumerate(rows):
+            self._check_posting(
+                row,
+                before=rows[place - 1] if place else before,
+                following=rows[place + 1] if place + 1 < len(rows) else following,
+            )
+
+    def _check_posting(self, row: PostingRow, *, before: _Beside = ..., following: _Beside = ...) -> None:
         """Check a row against its receipt, and that none is missing right before or after it.
 
-        Its neighbours are looked up where they are not given.
+        Its neighbours are looked up where they are not given; None says that there is none.
         """
         if (row.index, row.n) in self._checked_rows:
             return
@@ -333,10 +338,12 @@ class Projections:
         told = receipt.postings[row.n] if row.n < len(receipt.postings) else None
         if told != (row.account, row.asset, str(row.change), str(row.balance)) or receipt.time != row.time:
             raise _Mismatch(f"posting {row.n} of entry {row.index}")
-        before = before or self._beside(row, "<", "DESC")
+        if before is ...:
+            before = self._beside(row, "<", "DESC")
         if (before.balance if before else 0) + row.change != row.balance:
             raise _Mismatch(f"a posting is missing before {row.n} of entry {row.index}")
-        following = following or self._beside(row, ">", "ASC")
+        if following is ...:
+            following = self._beside(row, ">", "ASC")
         if following is None:
             stands = self._ledger.balance(row.account, row.asset)
         else:
@@ -379,7 +386,7 @@ class Projections:
         self, account: str, asset: str | None, after: tuple[int, int], limit: int, last: int
     ) -> History:
         wanted = "" if asset is None else " AND asset = :asset"
-        rows = self._connection.execute(
+        found = self._connection.execute(
             f"SELECT {_COLUMNS} FROM all_posting WHERE account = :account{wanted}"
             " AND (idx, n) > (:index, :n) AND idx <= :last ORDER BY idx, n LIMIT :limit",
             {
@@ -388,11 +395,22 @@ class Projections:
                 "index": after[0],
                 "n": after[1],
                 "last": last,
-                "limit": limit,
+                "limit": limit + 1,
             },
         ).fetchall()
-        postings = [_posting(row) for row in rows]
-        self._check_postings(postings, of_one_asset=asset is not None)
+        rows = [_posting(row) for row in found]
+        postings = rows[:limit]
+        if asset is None:
+            for row in postings:
+                self._check_posting(row)
+        else:
+            # The row beyond the page, or that there is none, is what the last one is checked against.
+            ended = None if last == self._ledger.size - 1 else ...
+            self._check_postings(
+                postings,
+                before=None if after < (0, 0) else ...,
+                following=rows[limit] if len(rows) > limit else ended,
+            )
         if after < (0, 0):
             self._check_complete(account, asset, {row.asset for row in postings})
         return History(postings, self._ledger.size - 1)
@@ -400,22 +418,33 @@ class Projections:
     def _history_back(
         self, account: str, asset: str | None, after: tuple[int, int], limit: int, entries: tuple[int, int]
     ) -> History:
+        first, last = entries
         wanted = "" if asset is None else " AND asset = :asset"
-        before = (entries[1], _BEYOND) if after < (0, 0) else min(after, (entries[1], _BEYOND))
-        rows = self._connection.execute(
+        upto = (last, _BEYOND) if after < (0, 0) else min(after, (last, _BEYOND))
+        found = self._connection.execute(
             f"SELECT {_COLUMNS} FROM all_posting WHERE account = :account{wanted}"
             " AND (idx, n) < (:index, :n) AND idx >= :first ORDER BY idx DESC, n DESC LIMIT :limit",
             {
                 "account": account,
                 "asset": asset,
-                "index": before[0],
-                "n": before[1],
-                "first": entries[0],
-                "limit": limit,
+                "index": upto[0],
+                "n": upto[1],
+                "first": first,
+                "limit": limit + 1,
             },
         ).fetchall()
-        postings = [_posting(row) for row in rows]
-        self._check_postings(postings[::-1], of_one_asset=asset is not None)
+        rows = [_posting(row) for row in found]
+        postings = rows[:limit]
+        if asset is None:
+            for row in postings:
+                self._check_posting(row)
+        else:
+            begun = None if first == 0 else ...
+            self._check_postings(
+                postings[::-1],
+                before=rows[limit] if len(rows) > limit else begun,
+                following=None if upto == (self._ledger.size - 1, _BEYOND) else ...,
+            )
         if after < (0, 0):
             self._check_complete(account, asset, {row.asset for row in postings})
         return History(postings, self._ledger.size - 1)
