@@ -142,6 +142,36 @@ def test_a_history_read_on_the_short_way_is_the_one_on_the_long_way(client: http
     assert short.json()["items"]
 
 
+def test_whoever_has_a_receipt_finds_it_in_a_history_that_others_ask_for_all_the_time(
+    client: httpx.Client, running: NodeProcess, desk: Desk
+) -> None:
+    paths = [f"/v1/accounts/{name}/history?limit=1000&asset={EUR}" for name in ("alice", "bob")]
+    done = threading.Event()
+    answers: list[int] = []
+
+    def ask_on_and_on() -> None:
+        with running.client() as other:
+            while not done.is_set():
+                answers.extend(other.get(path).status_code for path in paths)
+
+    asking = [threading.Thread(target=ask_on_and_on) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    try:
+        for units in range(1, 41):
+            receipt = pay(client, desk, units)
+            for path, change in zip(paths, (f"-{units}", str(units)), strict=True):
+                for _ in range(2):  # read anew, and as it was kept
+                    last = client.get(path).json()["items"][-1]
+                    assert (last["index"], last["change"]) == (receipt["index"], change)
+    finally:
+        done.set()
+        for thread in asking:
+            thread.join()
+    assert len(answers) > 40
+    assert set(answers) == {200}
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [

@@ -23,7 +23,7 @@ Served to many:
     app, front, routes/      the application; the few requests that must be fast; one topic a file
     service, verify          the way from envelope to durable receipt; decoding and signatures on all cores
     readers, following       threads that answer from the file; a service that reads beside the writer
-    state_index              accounts, balances, holds and contracts in order
+    state_index, pages       accounts, balances, holds and contracts in order; histories as answered last
     stream, webhooks         entries as they come, pulled or pushed
     problems, rates, metrics     one shape of error, how often somebody may, what an operator watches
 

@@ -25,8 +25,8 @@ from tallystick.node.metrics import Metrics
 from tallystick.node.problems import RequestProblem, describe_problem
 from tallystick.node.rates import Rates
 from tallystick.node.readers import Readers
-from tallystick.node.routes.accounts import current_balance, history_page
-from tallystick.node.routes.asking import PAGE_MAX
+from tallystick.node.routes.accounts import current_balance, first_history_page
+from tallystick.node.routes.asking import PAGE_LIMIT, PAGE_MAX
 from tallystick.node.service import Answer, Service
 
 Scope = Any
@@ -145,8 +145,13 @@ class Front:
         elif method == "GET" and (asked := _balance_asked(path, scope["query_string"])):
             await answer(send, 200, _encode(current_balance(self._service, *asked)))
         elif method == "GET" and (history := _history_asked(path, scope["query_string"])):
-            account, wanted = history
-            await answer(send, 200, _encode(await history_page(self._readers, account, **wanted)))
+            account, asset, limit = history
+            page = self._service.pages.find(account, asset=asset, limit=limit)
+            if page is None:
+                page = await first_history_page(
+                    self._service, self._readers, account, asset=asset, limit=limit
+                )
+            await answer(send, 200, page)
         else:
             await self._app(scope, receive, send)
 
@@ -261,8 +266,8 @@ def _balance_asked(path: str, query: bytes) -> tuple[str, str] | None:
     return (unquote(parts[3]), unquote(parts[5])) if parts[3] and parts[5] else None
 
 
-def _history_asked(path: str, query: bytes) -> tuple[str, dict[str, Any]] | None:
-    """Return account and arguments of a first page of a history, as wallets ask for it.
+def _history_asked(path: str, query: bytes) -> tuple[str, str | None, int] | None:
+    """Return account, asset and limit of a first page of a history, as wallets ask for it.
 
     Whatever else is asked, or asked wrongly, is the framework's, which knows every argument and its bounds.
     """
@@ -280,7 +285,7 @@ def _history_asked(path: str, query: bytes) -> tuple[str, dict[str, Any]] | None
             wanted[name] = int(value)
         else:
             return None
-    return parts[3], wanted
+    return parts[3], wanted.get("asset"), wanted.get("limit", PAGE_LIMIT)
 
 
 def _is_limit(text: str) -> bool:

@@ -7,9 +7,9 @@ own, so that histories never compete with the committer for the file.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ from tallystick.node.service import Service
 from tallystick.node.staged import ReadView
 
 _ARCHIVISTS: Final = 2
+_FILLINGS_BEFORE_LOCK: Final = 3
 _QUESTIONS_AT_ONCE: Final = 16
 """How long the state may be kept from moving: so many questions of a thousand rows, or less."""
 _T = TypeVar("_T")
@@ -143,13 +144,31 @@ class _Historian:
 
     def _answers(self, projections: Projections, questions: list[Callable[[Projections], Any]]) -> list[Any]:
         """Return an answer or an exception for each question."""
-        # Most of the filling happens before the lock is taken; under it, only what came in between.
         try:
-            projections.catch_up()
+            with self._filled(projections):
+                return [_tried(question, projections) for question in questions]
         except NodeFault as fault:
             return [fault for _ in questions]
-        with self._service.state_lock:
-            return [_tried(question, projections) for question in questions]
+
+    @contextmanager
+    def _filled(self, projections: Projections) -> Iterator[None]:
+        """Take the state lock with the tables filled before; at most a last batch is taken in under it.
+
+        The lock is often free only once a merge that waited for it is done, so one look before is not enough.
+        """
+        lock = self._service.state_lock
+        for _ in range(_FILLINGS_BEFORE_LOCK):
+            reached = projections.catch_up()
+            lock.acquire()
+            if self._service.ledger.size - 1 == reached:
+                break
+            lock.release()
+        else:
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def _tried(question: Callable[[Projections], Any], projections: Projections) -> Any:

@@ -35,6 +35,7 @@ from tallystick.node.faults import NodeFault, NotDurable, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
 from tallystick.node.live_books import LiveBooks
 from tallystick.node.live_views import LiveViews
+from tallystick.node.pages import Pages
 from tallystick.node.rates import Rates
 from tallystick.node.sequencer import Signed
 from tallystick.node.staged import Staged, StagedLedger
@@ -192,6 +193,7 @@ class Service:
         """What keeps the node from accepting at the moment, if anything does."""
         self.listeners: list[Merged] = []
         """Called with the log's size after every merge, in the executor's thread."""
+        self.pages = Pages()
         self._index_state()
         self.drills = Drills(ledger.path, lambda: ledger.size)
         self.books = LiveBooks(lambda: ledger.state, ledger.kinds)
@@ -209,6 +211,7 @@ class Service:
     def _index_state(self) -> None:
         """Index the state as it is, and from now on whatever is merged into it."""
         self.index = StateIndex(self.ledger.state.values)
+        self.pages.clear()
         self.ledger.commitment.state.watch = self._keep_in_step
 
     def _keep_tree_apart(self) -> None:
@@ -218,6 +221,7 @@ class Service:
     def _keep_in_step(self, writes: dict[Key, Value], moved: Sequence[Moved]) -> None:
         """Let the indexes follow what was merged. Under the state lock."""
         self.index.follow(moved)
+        self.pages.forget(writes)
         self.books.follow(writes)
 
     # The door. Any thread.

@@ -10,9 +10,10 @@ from litestar.params import Parameter
 from tallystick.ledger.rejections import Code
 from tallystick.ledger.store import Key
 from tallystick.node.problems import RequestProblem
+from tallystick.node.projections import History, Projections
 from tallystick.node.proofs import balance_proof
 from tallystick.node.readers import Readers
-from tallystick.node.routes.asking import After, Backend, Limit, Page, described, json_bytes
+from tallystick.node.routes.asking import PAGE_LIMIT, After, Backend, Limit, Page, described, json_bytes
 from tallystick.node.service import Service
 
 
@@ -35,7 +36,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
     service, readers, ledger = backend.service, backend.readers, backend.service.ledger
 
     @get("/v1/accounts", tags=["accounts"], summary="All accounts")
-    async def list_accounts(after: After = None, limit: Limit = 100) -> Page:
+    async def list_accounts(after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         return backend.page("account", after=after, limit=limit, describe=backend.record("account"))
 
     @get("/v1/accounts/{account:str}", tags=["accounts"], summary="An account")
@@ -50,7 +51,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         }
 
     @get("/v1/accounts/{account:str}/balances", tags=["accounts"], summary="All that an account has now")
-    async def list_balances(account: str, after: After = None, limit: Limit = 100) -> Page:
+    async def list_balances(account: str, after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         ledger.check_account(account)
 
         def describe(key: Key) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
             str, Parameter(pattern="^(oldest|newest)$", description="Which come first.")
         ] = "oldest",
         after: After = None,
-        limit: Limit = 100,
+        limit: Limit = PAGE_LIMIT,
     ) -> Page:
         """Return postings with resulting balances. Times are microseconds UTC, both ends included."""
         return await history_page(
@@ -109,7 +110,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         )
 
     @get("/v1/accounts/{account:str}/mandates", tags=["accounts"], summary="Mandates of an account")
-    async def list_mandates(account: str, after: After = None, limit: Limit = 100) -> Page:
+    async def list_mandates(account: str, after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         ledger.check_account(account)
         return backend.page("mandate", account, after=after, limit=limit, describe=backend.record("mandate"))
 
@@ -134,16 +135,38 @@ def current_balance(service: Service, account: str, asset: str) -> BalanceAnswer
 
 
 async def history_page(
-    readers: Readers, account: str, *, after: str | None = None, limit: int = 100, **wanted: Any
+    readers: Readers, account: str, *, after: str | None, limit: int, **wanted: Any
 ) -> Page:
     """Return a page of an account's history; `wanted` are the other arguments of `Projections.history`.
 
     Rejections: `unknown_account`, `unknown_asset`. Raises `RequestProblem` on a place that is none.
     """
     place = _place(after)
-    found = await readers.look_back(
-        lambda projections: projections.history(account, after=place, limit=limit, **wanted)
+    return await readers.look_back(
+        lambda projections: _page(
+            projections.history(account, after=place, limit=limit, **wanted), limit=limit
+        )
     )
+
+
+async def first_history_page(
+    service: Service, readers: Readers, account: str, *, asset: str | None, limit: int
+) -> bytes:
+    """Return the first page of an account's history as JSON, and keep it for whoever asks next.
+
+    Rejections: `unknown_account`, `unknown_asset`.
+    """
+
+    def answer(projections: Projections) -> bytes:
+        found = projections.history(account, asset=asset, limit=limit)
+        page = msgspec.json.encode(_page(found, limit=limit))
+        service.pages.keep(account, page, asset=asset, limit=limit)
+        return page
+
+    return await readers.look_back(answer)
+
+
+def _page(found: History, *, limit: int) -> Page:
     items = [
         {
             "index": row.index,

@@ -23,6 +23,8 @@ from tallystick.node.readers import Readers
 from tallystick.node.service import Service
 
 PAGE_MAX: Final = 1_000
+PAGE_LIMIT: Final = 100
+"""How many there are on a page if nobody says."""
 
 Limit = Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="At most so many.")]
 After = Annotated[str | None, Parameter(max_length=300, description="`next` of the page before.")]

@@ -10,14 +10,14 @@ from litestar.params import Parameter
 from tallystick.ledger.contract import to_wire
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.node.readers import ServiceView
-from tallystick.node.routes.asking import After, Backend, Limit, Page, json_bytes, json_object
+from tallystick.node.routes.asking import PAGE_LIMIT, After, Backend, Limit, Page, json_bytes, json_object
 
 
 def routes(backend: Backend) -> list[HTTPRouteHandler]:
     """Return this topic's handlers."""
 
     @get("/v1/contracts", tags=["contracts"], summary="All contracts")
-    async def list_contracts(after: After = None, limit: Limit = 100) -> Page:
+    async def list_contracts(after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         return backend.page("instance", after=after, limit=limit, describe=backend.record("instance"))
 
     @get("/v1/contracts/{contract:str}", tags=["contracts"], summary="A contract")

@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from tallystick.ledger.rejections import Code
 from tallystick.ledger.store import Key
-from tallystick.node.routes.asking import After, Backend, Limit, Page, described
+from tallystick.node.routes.asking import PAGE_LIMIT, After, Backend, Limit, Page, described
 
 
 def routes(backend: Backend) -> list[HTTPRouteHandler]:
@@ -15,7 +15,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
     ledger = backend.service.ledger
 
     @get("/v1/holds", tags=["holds"], summary="All open holds")
-    async def list_holds(after: After = None, limit: Limit = 100) -> Page:
+    async def list_holds(after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         return backend.page("hold", after=after, limit=limit, describe=backend.record("hold"))
 
     @get("/v1/holds/{hold:str}", tags=["holds"], summary="An open hold")
@@ -23,7 +23,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         return backend.existing("hold", Code.UNKNOWN_HOLD, hold=hold)
 
     @get("/v1/accounts/{account:str}/holds", tags=["holds"], summary="Open holds of an account")
-    async def list_holds_of(account: str, after: After = None, limit: Limit = 100) -> Page:
+    async def list_holds_of(account: str, after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         """Return the open holds that the account made or may capture."""
         ledger.check_account(account)
 

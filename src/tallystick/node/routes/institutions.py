@@ -16,7 +16,7 @@ from tallystick.node.institutions import (
     sheet_csv,
     sheet_of,
 )
-from tallystick.node.routes.asking import After, Backend, Limit, Page, json_object
+from tallystick.node.routes.asking import PAGE_LIMIT, After, Backend, Limit, Page, json_object
 from tallystick.node.routes.trust import PriceFrom, Unit
 
 Entry = Annotated[int | None, Parameter(ge=0, description="As it was right after this entry.")]
@@ -47,7 +47,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         return {"unit": unit or "", "price_from": contracts, "book": document}
 
     @get("/v1/institutions", tags=["credit"], summary="All institutions")
-    async def list_institutions(after: After = None, limit: Limit = 100) -> Page:
+    async def list_institutions(after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         return backend.page("institution", after=after, limit=limit, describe=described)
 
     @get("/v1/institutions/{institution:str}", tags=["credit"], summary="An institution")

@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from tallystick.ledger.rejections import Code
 from tallystick.ledger.store import Key
-from tallystick.node.routes.asking import After, Backend, Limit, Page, described
+from tallystick.node.routes.asking import PAGE_LIMIT, After, Backend, Limit, Page, described
 
 
 def routes(backend: Backend) -> list[HTTPRouteHandler]:
@@ -15,7 +15,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
     ledger = backend.service.ledger
 
     @get("/v1/redemptions", tags=["redemptions"], summary="All redemptions under way")
-    async def list_redemptions(after: After = None, limit: Limit = 100) -> Page:
+    async def list_redemptions(after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         """Return the lots that were asked for and are not paid; one in default stays until it is."""
         return backend.page("lot", after=after, limit=limit, describe=backend.record("lot"))
 
@@ -24,7 +24,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
         return backend.existing("lot", Code.UNKNOWN_LOT, lot=lot)
 
     @get("/v1/accounts/{account:str}/redemptions", tags=["redemptions"], summary="What an account asked for")
-    async def list_redemptions_of(account: str, after: After = None, limit: Limit = 100) -> Page:
+    async def list_redemptions_of(account: str, after: After = None, limit: Limit = PAGE_LIMIT) -> Page:
         ledger.check_account(account)
 
         def describe(key: Key) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tallystick.ledger.encoding import encode_key, encode_value
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.store import CONTRACT_MARK, Key, is_ordered
 from tallystick.node.problems import RequestProblem
-from tallystick.node.routes.asking import Backend, Limit, Page
+from tallystick.node.routes.asking import PAGE_LIMIT, Backend, Limit, Page
 from tallystick.node.service import Service
 from tallystick.node.state_index import LISTED
 
@@ -49,7 +49,7 @@ def routes(backend: Backend) -> list[HTTPRouteHandler]:
 
     @get("/v1/state/{table:str}", tags=["ledger"], summary="Rows of a table of the state")
     async def list_rows(
-        table: str, under: _Parts = "[]", after: _AfterKey = None, limit: Limit = 100
+        table: str, under: _Parts = "[]", after: _AfterKey = None, limit: Limit = PAGE_LIMIT
     ) -> Page:
         """Return rows in the order of their keys, key and value as the JSON text that the state root hashes.
 
