@@ -24,6 +24,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tallystick.crypto import signature_library
 from tallystick.log.note import SigningKey
 from tallystick.node.app import Application
 from tallystick.node.config import Config
@@ -131,7 +132,7 @@ def _run(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                _log.info("serving %s", url)
+                _log.info("serving %s; signatures are checked by %s", url, signature_library())
                 started(url)
 
     server = Server(
