@@ -9,6 +9,7 @@ from benchmarks.limits import Triple, measure_verifications
 from benchmarks.result import Limit, Result
 from tallystick.client.sources import open_source
 from tallystick.client.verifier import verify
+from tallystick.crypto import signature_library
 from tallystick.ledger.transactions import decode_envelope, signing_bytes
 
 
@@ -37,6 +38,7 @@ def run(*, quick: bool) -> Result:
             "transfers": count,
             "batch": 1_000,
             "checkpoint_every": 20_000,
+            "signatures": signature_library(),
             "without_signatures_per_s": round(count / unsigned),
             "rounds": "2, the best is shown",
             "seed": 6,
