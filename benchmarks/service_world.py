@@ -29,6 +29,7 @@ from tallystick.ledger.transactions import (
     signing_bytes,
 )
 from tallystick.log.note import Algorithm, SigningKey
+from tallystick.node.config import Config
 from tallystick.node.ledger_file import wall_clock
 from tallystick.node.staged import StagedLedger
 from tallystick.protocol import VERSION
@@ -81,8 +82,8 @@ class ServiceWorld:
                 raise outcome.rejection
 
     def open(self) -> StagedLedger:
-        """Open the ledger file for a service."""
-        return StagedLedger.open(self.path, log_key=LOG_KEY)
+        """Open the ledger file for a service, which takes snapshots as often as a node does."""
+        return StagedLedger.open(self.path, log_key=LOG_KEY, snapshot_entries=Config().snapshot_entries)
 
     def transfers(self, count: int, *, seed: int, sender: int | None = None) -> list[bytes]:
         """Return signed one-leg transfers between random accounts, or from one account to random others."""

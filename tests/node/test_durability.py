@@ -21,7 +21,7 @@ from tallystick.node.commitment import Commitment, TrackedStore
 from tallystick.node.faults import NotDurable
 from tallystick.node.recovery import _from_genesis, replay_tail
 from tallystick.protocol import KINDS
-from tests.node.economy import LOG_KEY, Desk, create_ledger, dump, open_ledger, transfer
+from tests.node.economy import LOG_KEY, SECOND, Desk, VirtualClock, create_ledger, dump, open_ledger, transfer
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,20 +300,44 @@ def test_an_interrupt_while_merging_is_mended_from_the_disk(path, monkeypatch):
 
 
 def test_a_failed_snapshot_is_a_notice_and_not_a_refusal(path, monkeypatch):
-    with open_ledger(path, snapshot_entries=10) as ledger:
+    clock = VirtualClock()
+    with open_ledger(path, snapshot_entries=10, clock=clock) as ledger:
         desk = Desk(ledger, number=100_000)
+
+        def trade_on():
+            for seed in range(20):  # ids are keys too, until they are forgotten
+                clock.time += 60 * SECOND
+                yield from desk.trade(14, seed=seed)
 
         def refuse(*_arguments, **_named):
             raise sqlite3.OperationalError("database or disk is full")
 
         with monkeypatch.context() as patched:
             patched.setattr(type(ledger.journal), "put_snapshot", refuse)
-            outcomes = desk.trade(14)
+            outcomes = list(trade_on())
         assert any(outcome.receipt for outcome in outcomes)
         assert "no snapshot was taken" in "".join(ledger.notices)
-        desk.trade(14, seed=1)
-        assert ledger.size - ledger._snapshot_size < 10
+        size = ledger.size
+        desk.trade(14)
+        assert ledger._snapshot_size > size
     check_whole(path)
+
+
+def test_a_snapshot_waits_for_as_many_entries_as_the_state_has_keys(path):
+    clock = VirtualClock()
+    with open_ledger(path, snapshot_entries=10, clock=clock) as ledger:
+        desk = Desk(ledger, number=100_000)
+        ledger.write_snapshot()
+        last, gaps = ledger.size, []
+        for seed in range(100):
+            clock.time += 30 * SECOND
+            desk.trade(5, seed=seed)
+            if ledger._snapshot_size != last:
+                gaps.append((ledger._snapshot_size - last, len(ledger.state.values)))
+                last = ledger._snapshot_size
+        assert len(gaps) >= 2
+        # A batch of five and the root before the snapshot may come on top.
+        assert all(keys <= entries <= keys + 10 for entries, keys in gaps), gaps
 
 
 # --------------------------------------------------------------------------------------------- one history

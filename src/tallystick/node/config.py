@@ -58,7 +58,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         float, _about("Time between checkpoints while there is something new.", gt=0, le=3600)
     ] = 1.0
     snapshot_entries: Annotated[
-        int, _about("Entries after which the state is written to disk, for a fast start.", ge=1)
+        int,
+        _about(
+            "Entries after which the state is written to disk, for a fast start;"
+            " as many as it has keys, if those are more.",
+            ge=1,
+        ),
     ] = 1_000_000
     waiting_max: Annotated[
         int, _about("Transactions that may wait to be settled; more are answered 503.", ge=1)
