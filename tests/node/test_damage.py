@@ -125,9 +125,9 @@ def test_a_root_that_was_signed_but_is_not_the_states_is_named(tmp_path, monkeyp
     with create_ledger(path) as ledger:
         desk = Desk(ledger)
         desk.found()
-        honest = Commitment.commit
+        honest = Commitment.finish
         with monkeypatch.context() as lying:
-            lying.setattr(Commitment, "commit", lambda self: flip(honest(self), 0))
+            lying.setattr(Commitment, "finish", lambda self: flip(honest(self), 0))
             ledger.checkpoint()
         ledger._snapshot_size = ledger.size  # and no snapshot is taken of it
     assert check(path) == 7  # the file is whole: it says what was signed

@@ -180,3 +180,28 @@ def test_a_root_does_not_pass_pending_batches(bench):
     bench.sequencer.confirm(batch)
     bench.sequencer.confirm_root()
     assert bench.sequencer.index == 5
+
+
+def test_batches_are_executed_on_top_of_a_root_that_nobody_knows_yet(bench):
+    first = bench.execute(bench.pay(1))
+    place = bench.sequencer.reserve_root()
+    second = bench.execute(bench.pay(2), time=START + SECOND)
+    assert (first.first_index, place.first_index, place.end_index, second.first_index) == (3, 4, 5, 5)
+    assert (place.height, place.time) == (first.height, first.time)
+    assert second.height == first.height + 1
+    with pytest.raises(ValueError, match="in the order"):
+        bench.sequencer.confirm(place)
+    for one in (first, place, second):
+        bench.sequencer.confirm(one)
+    assert (bench.sequencer.index, bench.balance("bob")) == (6, 3)
+
+
+def test_a_root_that_is_dropped_takes_what_is_on_top_with_it(bench):
+    first = bench.execute(bench.pay(1))
+    place = bench.sequencer.reserve_root()
+    bench.execute(bench.pay(2))
+    bench.sequencer.drop(place)
+    assert list(bench.sequencer.pending) == [first]
+    bench.sequencer.confirm(first)
+    (third,) = bench.execute(bench.pay(3)).outcomes
+    assert third == Accepted(4)

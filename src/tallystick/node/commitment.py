@@ -103,9 +103,27 @@ class Commitment:
 
     def commit(self) -> bytes:
         """Bring the tree up to date and return the state's root. Raises `InvariantViolation`."""
+        self.begin()
+        return self.finish()
+
+    def begin(self) -> None:
+        """Check what changed since the last root. Nothing may be written from here until `finish` returns.
+
+        Raises `InvariantViolation`; then there is nothing to finish.
+        """
+        self.note_changes()
+        check_changes(self.state)  # while the process, if there is one, hashes
         if self._process is not None:
             try:
-                self._commit_elsewhere(self._process)
+                self._process.ask_root()
+            except StateTreeProcessDied:
+                self._bring_home()
+
+    def finish(self) -> bytes:
+        """Do the rest of a `commit` that was begun, in any thread."""
+        if self._process is not None:
+            try:
+                self.root = self._process.root()
             except StateTreeProcessDied:
                 self._bring_home()
         if self._process is None:
@@ -114,7 +132,6 @@ class Commitment:
         return self.root
 
     def _commit_here(self) -> bytes:
-        check_changes(self.state)
         get = self.state.get
         self._tree.update(
             [
@@ -123,15 +140,6 @@ class Commitment:
             ]
         )
         return self._tree.root
-
-    def _commit_elsewhere(self, process: StateTreeProcess) -> None:
-        """Check the changes while the process hashes them."""
-        self.note_changes()
-        process.ask_root()
-        try:
-            check_changes(self.state)
-        finally:
-            self.root = process.root()  # the tree has moved on, whatever the check says
 
     def committed_value(self, key: Key) -> Value:
         """Return what the key held at the last root."""
@@ -196,7 +204,7 @@ class Commitment:
 
 
 def check_changes(state: TrackedStore) -> None:
-    """Check invariants 1, 2 and 3 over what changed since the last root."""
+    """Check invariants 1, 2 and 3 over what changed since the last root, at which they held."""
     get = state.get
     sums: dict[str, int] = {}
     for key, before in state.before.items():
@@ -204,7 +212,10 @@ def check_changes(state: TrackedStore) -> None:
         if table == "balance":
             _, account, name = key
             units = get(key) or 0
-            sums[name] = sums.get(name, 0) + units - (before or 0)
+            change = units - (before or 0)
+            sums[name] = sums.get(name, 0) + change
+            if change >= 0:
+                continue  # what is held is still covered, unless that changed: then its own key is here
             if units < 0:
                 asset: Asset | None = get(("asset", name))
                 if asset is None or asset.issuer != account:

@@ -306,14 +306,19 @@ class LedgerFile:
         `ReadOnly`, `NotDurable`, `Stopped`.
         """
         self._make_writable()
-        if self._log_key is None:
-            raise NoLogKey("a checkpoint is signed by the log's key, and the ledger was opened without it")
+        log_key = self._signing_key
         if self._last_root is None or self._last_root.index != self.size - 1:
-            self._write_checkpoint(self._log_key)
+            self._write_checkpoint(log_key)
         found = self.journal.checkpoint(self.size)
         if found is None:
             raise JournalCorrupt(f"the checkpoint of {self.size} entries is missing")
         return found[1]
+
+    @property
+    def _signing_key(self) -> SigningKey:
+        if self._log_key is None:
+            raise NoLogKey("a checkpoint is signed by the log's key, and the ledger was opened without it")
+        return self._log_key
 
     def add_cosignatures(self, lines: Sequence[str], *, witnesses: Sequence[VerifierKey]) -> bytes:
         """Put witnesses' signature lines below the checkpoint that they were made over; return the note.
@@ -459,21 +464,39 @@ class LedgerFile:
         return Outcome(receipt=receipt, index=what.index, repeated=what.repeated)
 
     def _write_checkpoint(self, log_key: SigningKey) -> None:
-        clock = self.clock
+        self.begin_root()
+        root = self._finish_root()
+        self._doubt = Doubt.JOURNAL
+        self._write_root(root, log_key)
+        self._sequencer.confirm_root()
+        self._last_root = root
+        self._doubt = Doubt.NOTHING
+
+    # A checkpoint in its steps. Nothing is merged between the first and the last.
+
+    def begin_root(self) -> None:
+        """Check what changed since the last root, and begin to hash it. Raises `Stopped`."""
         try:
-            root = self._commitment.commit()
+            self._commitment.begin()
         except InvariantViolation as broken:
             raise self._stop(broken) from broken
-        entry = root_entry(index=self.size, height=clock.height, time=clock.time, state_root=root)
-        self._doubt = Doubt.JOURNAL
+
+    def _finish_root(self) -> Root:
+        """Wait for the state's root, which has the next index. Raises `Stopped`."""
+        try:
+            return Root(self.size, self._commitment.finish())
+        except InvariantViolation as broken:
+            raise self._stop(broken) from broken
+
+    def _write_root(self, root: Root, log_key: SigningKey) -> None:
+        """Make the root's entry durable, with the checkpoint that ends in it. Raises `NotDurable`."""
+        clock = self.clock
+        entry = root_entry(index=root.index, height=clock.height, time=clock.time, state_root=root.state_root)
         size, tiles, note = self._log.sign(entry.leaf, log_key=log_key)
         with self.journal.writing(size=self.size):
             self.journal.append([entry])
             self.journal.put_tiles(tiles)
             self.journal.put_checkpoint(size=size, note=note)
-        self._sequencer.confirm_root()
-        self._last_root = Root(entry.index, root)
-        self._doubt = Doubt.NOTHING
 
     @property
     def _is_snapshot_due(self) -> bool:

@@ -82,6 +82,20 @@ class Batch:
         return self._named.get((transaction.sender, transaction.id))
 
 
+class RootPlace(Batch):
+    """The place of a root entry among the pending batches: the root is that of all before it, merged.
+
+    It changes no state, so batches are executed on top of it before anybody knows the root.
+    """
+
+    __slots__ = ()
+
+    @property
+    def end_index(self) -> int:
+        """The index of the first entry after the root's."""
+        return self.first_index + 1
+
+
 class Ahead:
     """The state as the pending batches leave it: one look at `writes` finds what any of them wrote.
 
@@ -146,9 +160,7 @@ class Sequencer:
 
         An `InvariantViolation` passes through and leaves nothing behind.
         """
-        below: State = self.state
-        if self._pending:
-            below = Ahead(self.state, self._pending[-1].overlay, self._writes, first_slot=self._first_slot)
+        below = self._below()
         clock: Clock = below.get(("clock",))
         height, time = clock.height + 1, max(time, clock.time)
         index = self.next_index
@@ -163,6 +175,20 @@ class Sequencer:
         if batch.entries:
             self._push(batch)
         return batch
+
+    def reserve_root(self) -> RootPlace:
+        """Give a root entry its place after what is pending; `confirm` or `drop` it like a batch."""
+        below = self._below()
+        clock: Clock = below.get(("clock",))
+        place = RootPlace(Overlay(below), height=clock.height, time=clock.time, first_index=self.next_index)
+        self._push(place)
+        return place
+
+    def _below(self) -> State:
+        """Return the state as the next batch finds it."""
+        if not self._pending:
+            return self.state
+        return Ahead(self.state, self._pending[-1].overlay, self._writes, first_slot=self._first_slot)
 
     def _push(self, batch: Batch) -> None:
         writes = batch.overlay.writes

@@ -8,6 +8,9 @@ one thread and only writes, as many batches at a time as are ready. The rule tha
 batch is merged, and its receipts go out, after it is on the disk. A write that fails drops its batches and
 those on top, answers all of them with the fault, and the ledger is settled with the disk before it goes on.
 
+A checkpoint takes its place among the batches and the committer writes it, while batches on top of it are
+executed; only one that a snapshot follows waits until nothing is pending.
+
 Nothing waits without bound: more than `waiting_max` envelopes are refused at the door with `Overloaded`.
 
 Refused: executing in the event loop (a long contract would stall every connection), and one lock around a
@@ -37,7 +40,8 @@ from tallystick.node.live_books import LiveBooks
 from tallystick.node.live_views import LiveViews
 from tallystick.node.pages import Pages
 from tallystick.node.rates import Rates
-from tallystick.node.sequencer import Signed
+from tallystick.node.recovery import Root
+from tallystick.node.sequencer import RootPlace, Signed
 from tallystick.node.staged import Staged, StagedLedger
 from tallystick.node.state_index import StateIndex
 from tallystick.node.verify import CHUNK_ENVELOPES, Verdict, VerifyPool
@@ -148,9 +152,18 @@ class _Written:
 
 
 @dataclass(frozen=True, slots=True)
+class _RootWritten:
+    root: Root | None
+    fault: NodeFault | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Question:
     ask: Callable[[StagedLedger], Any]
     answer: Future[Any]
+
+
+_Message = _Request | _Written | _RootWritten | _Question | None
 
 
 class Service:
@@ -162,10 +175,17 @@ class Service:
         self._unanswered: set[_Request] = set()
         self._waiting_lock = Lock()
         self._closing = False
-        self._inbox: SimpleQueue[_Request | _Written | _Question | None] = SimpleQueue()
-        self._to_write: SimpleQueue[_Executed | None] = SimpleQueue()
+        self._inbox: SimpleQueue[_Message] = SimpleQueue()
+        self._to_write: SimpleQueue[_Executed | RootPlace | None] = SimpleQueue()
         self._ready: list[_Request] = []
         self._pending = 0
+        self._root: RootPlace | None = None
+        """The place of the checkpoint that is under way."""
+        self._root_begun = False
+        """Whether it has come to its turn; the commitment lock is held from then on."""
+        self._behind_root: list[_Executed] = []
+        """Batches that may not be written before it, while it waits for its turn."""
+        self._root_began = 0.0
         self._checkpoint_due = 0.0
         self._retry_at = 0.0
         sys.setswitchinterval(_SWITCH_SECONDS)
@@ -354,7 +374,10 @@ class Service:
         except Exception as error:  # noqa: BLE001 (a thread that ends in silence would leave callers waiting)
             _log.exception("the executor failed")
             self.fault = fault = Stopped(f"the executor failed: {error!r}")
-            message: _Request | _Written | _Question | None = None
+            self.ledger.stop(str(fault))
+            if self._root_begun:
+                self.commitment_lock.release()  # or whoever asks for a proof would wait for ever
+            message: _Message = None
             while True:
                 with self._waiting_lock:
                     unanswered = list(self._unanswered)
@@ -375,19 +398,19 @@ class Service:
             closed = self._take_messages() or closed
             if self.fault is not None and not self._pending:
                 self._try_to_recover(give_up=closed)
-            elif self._ready and self._pending < _PENDING_MAX and not self._must_checkpoint():
+            elif self._must_checkpoint() and self._can_checkpoint():
+                self._begin_checkpoint()
+            elif self._can_stage():
                 self._stage_batch()
-            elif self._must_checkpoint() or not (self._pending or self._ready):
-                self._look_after(closed=closed)
+            elif not (self._pending or self._ready or closed):
+                self._run_timers()
         if self.fault is None:
             self._guarded(self._make_checkpoint)
 
     def _take_messages(self) -> bool:
         """Take what is in the inbox, waiting for the first if there is nothing to do; tell if it closes."""
         closed = False
-        block = not (self._ready and self._pending < _PENDING_MAX) and not (
-            self._must_checkpoint() and not self._pending
-        )
+        block = not self._can_stage() and not (self._must_checkpoint() and self._can_checkpoint())
         while True:
             try:
                 message = self._inbox.get(block=block, timeout=self._idle_seconds() if block else None)
@@ -397,19 +420,30 @@ class Service:
             match message:
                 case _Request():
                     self._ready.append(message)
-                case _Written():
+                case _Written() | _RootWritten():
                     self._take_written(message)
                 case _Question():
                     self._take_question(message)
                 case None:
                     closed = True
 
-    def _idle_seconds(self) -> float:
+    def _idle_seconds(self) -> float | None:
+        if self._root is not None:
+            return None  # its end is a message
         due = self._retry_at if self.fault is not None else self._checkpoint_due
         return max(0.001, due - _now())
 
     def _must_checkpoint(self) -> bool:
-        return self.fault is None and _now() >= self._checkpoint_due
+        return self.fault is None and self._root is None and _now() >= self._checkpoint_due
+
+    def _can_checkpoint(self) -> bool:
+        """Tell whether a checkpoint need not wait: one that a snapshot follows waits until all is merged."""
+        return not (self._pending and self.ledger.is_snapshot_due)
+
+    def _can_stage(self) -> bool:
+        if not self._ready or self._pending >= _PENDING_MAX + (self._root is not None):
+            return False
+        return self._can_checkpoint() or not self._must_checkpoint()
 
     def _stage_batch(self) -> None:
         """Execute what is ready, up to a batch's size, and hand it to the committer."""
@@ -450,19 +484,30 @@ class Service:
         if staged.batch.entries or self._pending:
             # A batch that writes nothing still waits for those whose overlays its answers came from.
             self._pending += 1
-            self._to_write.put(executed)
+            if self._root is not None and not self._root_begun:
+                self._behind_root.append(executed)
+            else:
+                self._to_write.put(executed)
         else:
             self._merge([executed])
 
-    def _take_written(self, written: _Written) -> None:
-        self._pending -= len(written.group)
-        if written.fault is None and self.fault is None:
-            self._merge(written.group)
+    def _take_written(self, written: _Written | _RootWritten) -> None:
+        if isinstance(written, _RootWritten):
+            self._take_root(written)
             return
+        self._pending -= len(written.group)
         fault = written.fault or self.fault
-        assert fault is not None
+        if fault is None:
+            self._merge(written.group)
+            self._begin_root_in_turn()
+            return
         self._set_fault(fault)
-        for executed in written.group:
+        self._drop(written.group, fault)
+        if self._root is not None and not self._root_begun:
+            self._drop_root(fault)  # it stood on top
+
+    def _drop(self, group: list[_Executed], fault: NodeFault) -> None:
+        for executed in group:
             self.ledger.drop(executed.staged)
             for request in executed.requests:
                 self._answer(request, fault)
@@ -515,12 +560,12 @@ class Service:
             question.answer.set_result(answer)
         self._tell_listeners()
 
-    def _next_written(self) -> _Written:
+    def _next_written(self) -> _Written | _RootWritten:
         """Wait for the committer; keep what else arrives for its turn."""
-        kept: list[_Request | _Question | None] = []
+        kept: list[_Message] = []
         while True:
             message = self._inbox.get()
-            if isinstance(message, _Written):
+            if isinstance(message, _Written | _RootWritten):
                 break
             kept.append(message)
         for other in kept:
@@ -529,17 +574,75 @@ class Service:
 
     # Housekeeping, in the executor's thread.
 
-    def _look_after(self, *, closed: bool) -> None:
-        """Run timers that are due, and make the checkpoint that is."""
-        if self._pending:
-            return
-        if not closed and self._guarded(self.ledger.has_due):
+    def _run_timers(self) -> None:
+        if self._guarded(self.ledger.has_due):
             self._stage([], [])
-        if self._must_checkpoint() and not self._pending:
-            self._guarded(self._make_checkpoint)
-            self._checkpoint_due = _now() + self.limits.checkpoint_seconds
+
+    def _begin_checkpoint(self) -> None:
+        """Make the checkpoint that is due, beside the batches unless a snapshot follows it."""
+        if not self._pending:
+            self._run_timers()
+        if self.ledger.is_snapshot_due:
+            if not self._pending:
+                self._guarded(self._make_checkpoint)
+                self._checkpoint_due = _now() + self.limits.checkpoint_seconds
+            return
+        self._checkpoint_due = _now() + self.limits.checkpoint_seconds
+        if self.fault is None and self.ledger.has_news():
+            self._root = self.ledger.reserve_root()
+            self._pending += 1
+            self._begin_root_in_turn()
+
+    def _begin_root_in_turn(self) -> None:
+        """Begin the root that has its place, once all before it is merged; then it is the committer's."""
+        if self._root is None or self._root_begun or self._root.first_index != self.ledger.size:
+            return
+        self._root_began = _now()
+        self.commitment_lock.acquire()
+        self._root_begun = True
+        try:
+            self.ledger.begin_root()
+        except NodeFault as fault:
+            self._set_fault(fault)
+            self._drop_root(fault)
+            return
+        self._to_write.put(self._root)
+        for executed in self._behind_root:
+            self._to_write.put(executed)
+        self._behind_root.clear()
+
+    def _take_root(self, written: _RootWritten) -> None:
+        """Count a root that was written, or forget it."""
+        fault = written.fault or self.fault
+        if fault is not None:
+            self._set_fault(fault)
+            self._drop_root(fault)
+            return
+        assert self._root is not None
+        assert written.root is not None
+        self.ledger.merge_root(self._root, written.root)
+        self._end_root()
+        self.counters.checkpoints += 1
+        self.counters.checkpoint_seconds += _now() - self._root_began
+        self._tell_listeners()
+
+    def _drop_root(self, fault: NodeFault) -> None:
+        """Forget the root that is under way, and what waits behind it."""
+        assert self._root is not None
+        self.ledger.drop_root(self._root)
+        self._end_root()
+        self._pending -= len(self._behind_root)
+        self._drop(self._behind_root, fault)
+        self._behind_root = []
+
+    def _end_root(self) -> None:
+        if self._root_begun:
+            self.commitment_lock.release()
+        self._root, self._root_begun = None, False
+        self._pending -= 1
 
     def _make_checkpoint(self) -> None:
+        """Make a checkpoint, and the snapshot that is due, while nothing is pending."""
         if not self.ledger.has_news():
             return
         began = _now()
@@ -593,8 +696,11 @@ class Service:
     # The committer.
 
     def _write_until_closed(self) -> None:
-        """Write groups of batches until None comes."""
+        """Write groups of batches, and roots between them, until None comes."""
         while (first := self._to_write.get()) is not None:
+            if isinstance(first, RootPlace):
+                self._inbox.put(self._write_root())
+                continue
             group = [first]
             while len(group) < _PENDING_MAX:
                 try:
@@ -604,8 +710,24 @@ class Service:
                 if more is None:
                     self._to_write.put(None)
                     break
+                # No root stands behind a batch here: it comes only once all before it is merged.
+                assert not isinstance(more, RootPlace)
                 group.append(more)
             self._inbox.put(_Written(group, self._write(group)))
+
+    def _write_root(self) -> _RootWritten:
+        """Finish the root that was begun, and write it unless there is a fault."""
+        try:
+            root = self.ledger.finish_root()
+            if self.fault is None:
+                self.ledger.write_root(root)
+                return _RootWritten(root, None)
+        except NodeFault as fault:
+            self.counters.failed_writes += 1
+            self._refuse(fault)
+        except Exception as error:  # noqa: BLE001 (as for batches: what was not written does not count)
+            self._refuse(NotDurable(repr(error), size=self.ledger.size))
+        return _RootWritten(None, self.fault)
 
     def _write(self, group: list[_Executed]) -> NodeFault | None:
         began = _now()

@@ -5,6 +5,15 @@
     merge    executor    let queries see them; only now may receipts go out
     drop     executor    after a failed write: forget them, and all that was executed on top
 
+A checkpoint does not stop them. It takes its place among the batches, and those after it are executed while
+its root is hashed and written:
+
+    reserve_root   executor    the place after what is pending
+    begin_root     executor    once all before it is merged: check what changed, begin to hash it
+    finish_root    committer   wait for the root
+    write_root     committer   make the checkpoint durable
+    merge_root     executor    count it; only now may what comes after it be merged
+
 The executor's thread owns everything but the journal's writing connection, which is the committer's while a
 write is under way and the executor's when nothing is pending. Retries are looked up on a connection of their
 own, which never sees what is not committed.
@@ -28,7 +37,7 @@ from tallystick.node.journal import Journal
 from tallystick.node.ledger_file import ClockSource, Doubt, LedgerFile, Outcome
 from tallystick.node.lock import WriterLock
 from tallystick.node.recovery import Root
-from tallystick.node.sequencer import Accepted, Batch, Signed
+from tallystick.node.sequencer import Accepted, Batch, RootPlace, Signed
 
 _WINDOW: Final = WINDOW_SECONDS * MICROSECONDS
 _MARGIN: Final = 10 * MICROSECONDS
@@ -120,6 +129,35 @@ class StagedLedger(LedgerFile):
         if staged.batch in self._sequencer.pending:
             self._sequencer.drop(staged.batch)
 
+    def reserve_root(self) -> RootPlace:
+        """Give the next checkpoint's root its place, after what is pending."""
+        return self._sequencer.reserve_root()
+
+    def finish_root(self) -> Root:
+        """Wait for the root that was begun; whatever happens in between, what was begun is finished.
+
+        Raises `Stopped`.
+        """
+        return self._finish_root()
+
+    def write_root(self, root: Root) -> None:
+        """Make the checkpoint that ends in this root durable. Raises `NotDurable`: then drop its place."""
+        try:
+            self._write_root(root, self._signing_key)
+        except BaseException:
+            self._write_failed = True
+            raise
+
+    def merge_root(self, place: RootPlace, root: Root) -> None:
+        """Count a root that is durable."""
+        self._sequencer.confirm(place)
+        self._last_root = root
+
+    def drop_root(self, place: RootPlace) -> None:
+        """Forget a root's place, and every batch on top of it."""
+        if place in self._sequencer.pending:
+            self._sequencer.drop(place)
+
     def settle(self) -> None:
         """Make the state agree with the disk after a failed write. Nothing may be pending.
 
@@ -136,9 +174,16 @@ class StagedLedger(LedgerFile):
         return first is not None and bool(first[1] <= self.now())
 
     def has_news(self) -> bool:
-        """Tell whether something was written since the newest checkpoint."""
+        """Tell whether something was executed since the newest checkpoint."""
         root = self.last_root
-        return self._log_key is not None and (root is None or root.index != self.size - 1)
+        return self._log_key is not None and (
+            root is None or root.index != self.size - 1 or bool(self._sequencer.pending)
+        )
+
+    @property
+    def is_snapshot_due(self) -> bool:
+        """Whether a snapshot should follow the next checkpoint."""
+        return self._is_snapshot_due
 
     def snapshot_if_due(self) -> None:
         """Take the snapshot that is due, right after a checkpoint."""
@@ -148,6 +193,10 @@ class StagedLedger(LedgerFile):
     def is_settled(self) -> bool:
         """Whether no write is under way or in doubt."""
         return self._doubt is Doubt.NOTHING
+
+    def stop(self, why: str) -> None:
+        """Refuse to go on, and to make a last checkpoint when closed: what is pending is nobody's."""
+        self._stopped = self._stopped or why
 
     @property
     def stopped(self) -> str:
