@@ -314,3 +314,20 @@ def test_an_id_dated_ahead_is_found_again_after_its_time_has_come(tmp_path: Path
         finally:
             service.close()
             ledger.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the priority of threads is read in /proc")
+def test_signatures_give_way_to_execution_in_bulk_and_not_for_a_single_payment(tmp_path: Path) -> None:
+    def priorities() -> list[int]:
+        (pid,) = service.verifier_pids
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return sorted(int(stat.rpartition(")")[2].split()[16]) for stat in stats)
+
+    desk = make_ledger(tmp_path / "a.tally")
+    with serving(tmp_path / "a.tally", desk, verify_processes=1) as service:
+        service.submit_and_wait(payments(desk, 1))
+        own = os.nice(0)
+        assert set(priorities()) == {own}
+        outcomes = service.submit_and_wait(payments(desk, 200))
+        assert all(outcome.receipt for outcome in outcomes)
+        assert set(priorities()) == {own, min(own + 10, 19)}

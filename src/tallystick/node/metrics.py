@@ -25,7 +25,7 @@ _GAUGES: Final = {
     "checkpoints_total": "Checkpoints signed since the start.",
     "executing_seconds_total": "Seconds spent executing since the start.",
     "writing_seconds_total": "Seconds spent making batches durable since the start.",
-    "checkpoint_seconds_total": "Seconds that checkpoints were under way since the start, beside the batches.",
+    "checkpoint_seconds_total": "Seconds that checkpoints were under way since the start.",
     "projected_entries_total": "Entries taken into the projections, for histories, since the start.",
     "projection_seconds_total": "Processor seconds spent taking them in since the start.",
     "lag_entries": "Entries that the file has and a reader does not show yet; 0 on the node that writes.",

@@ -44,7 +44,7 @@ from tallystick.node.recovery import Root
 from tallystick.node.sequencer import RootPlace, Signed
 from tallystick.node.staged import Staged, StagedLedger
 from tallystick.node.state_index import StateIndex
-from tallystick.node.verify import CHUNK_ENVELOPES, Verdict, VerifyPool
+from tallystick.node.verify import CHUNK_ENVELOPES, Unpack, Verdict, VerifyPool
 
 _PENDING_MAX: Final = 4
 """Batches between execution and merge: enough that neither executor nor disk waits for the other."""
@@ -123,12 +123,14 @@ class Lag:
 class _Request:
     """Envelopes that were handed in together and are executed together, in their order."""
 
-    __slots__ = ("done", "envelopes", "missing", "verdicts")
+    __slots__ = ("done", "envelopes", "missing", "unpack", "verdicts")
 
     def __init__(self, envelopes: Sequence[bytes], done: Done) -> None:
         self.envelopes = envelopes
         self.done = done
-        self.verdicts: list[Verdict | None] = [None] * len(envelopes)
+        self.unpack: dict[int, Unpack] = {}
+        """What returns the verdicts of the chunk that begins with which envelope."""
+        self.verdicts: list[Verdict] = []
         self.missing = len(envelopes)
 
 
@@ -339,19 +341,21 @@ class Service:
         self._spared.close()
 
     def _verify(self, request: _Request, start: int) -> None:
-        def verified(verdicts: list[Verdict] | NodeFault) -> None:
-            self._verified(request, start, verdicts)
+        chunk = request.envelopes[start : start + CHUNK_ENVELOPES]
 
-        self._verifiers.verify(request.envelopes[start : start + CHUNK_ENVELOPES], verified)
+        def verified(unpack: Unpack | NodeFault) -> None:
+            if isinstance(unpack, NodeFault):
+                self._answer(request, unpack)
+            else:
+                self._verified(request, start, len(chunk), unpack)
 
-    def _verified(self, request: _Request, start: int, verdicts: list[Verdict] | NodeFault) -> None:
+        self._verifiers.verify(chunk, verified)
+
+    def _verified(self, request: _Request, start: int, count: int, unpack: Unpack) -> None:
         """Collect a request's chunks, in the threads of the verifiers; the last one hands it on."""
-        if isinstance(verdicts, NodeFault):
-            self._answer(request, verdicts)
-            return
-        request.verdicts[start : start + len(verdicts)] = verdicts
+        request.unpack[start] = unpack
         with self._waiting_lock:
-            request.missing -= len(verdicts)
+            request.missing -= count
             complete = request.missing == 0
         if complete:
             self._inbox.put(request)
@@ -456,14 +460,15 @@ class Service:
             requests.append(request)
             count += len(request.envelopes)
         del self._ready[: len(requests)]
-        if self.limits.sender_rate:
-            for request in requests:
+        for request in requests:
+            request.verdicts = [one for _, unpack in sorted(request.unpack.items()) for one in unpack()]
+            if self.limits.sender_rate:
                 request.verdicts = [self._within_rate(verdict) for verdict in request.verdicts]
         signed = [one for request in requests for one in request.verdicts if isinstance(one, Signed)]
         self._stage(signed, requests)
         self.counters.executing_seconds += _now() - began
 
-    def _within_rate(self, verdict: Verdict | None) -> Verdict | None:
+    def _within_rate(self, verdict: Verdict) -> Verdict:
         """Refuse what a key sends too fast. Only now is it known that the key did send it."""
         if not isinstance(verdict, Signed):
             return verdict
@@ -748,7 +753,7 @@ class Service:
         return None
 
 
-def _outcome(verdict: Verdict | None, executed: Iterator[Outcome]) -> Outcome:
+def _outcome(verdict: Verdict, executed: Iterator[Outcome]) -> Outcome:
     """Return the next executed outcome, or the rejection that came before execution."""
     return Outcome(rejection=verdict) if isinstance(verdict, Rejection) else next(executed)
 

@@ -2,8 +2,9 @@
 
 A signature costs more than everything else that is done to a payment, and needs no state. So envelopes go in
 chunks to processes that do `authenticate_all` and nothing else; what comes back is enough to rebuild the
-transaction without checking its encoding again. A chunk is whatever waits, up to a bound: one envelope when
-the node is idle, many when it is busy, so that latency and throughput need no tuning.
+transaction without checking its encoding again. Whoever executes rebuilds it: then it lies in that core's
+cache, and the lanes' threads hardly ask for the interpreter. A chunk is whatever waits, up to a bound: one
+envelope when the node is idle, many when it is busy, so that latency and throughput need no tuning.
 
 A worker that dies takes nothing with it but its answers: its chunks fail with `VerifierDied`, which is safe
 to retry, and a new one is started.
@@ -17,6 +18,8 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -34,12 +37,19 @@ CHUNK_ENVELOPES: Final = 128
 _IN_FLIGHT: Final = 2
 """Chunks that a worker has at a time: it never waits for the next while one is on its way."""
 
+_BULK_ENVELOPES: Final = 64
+_BULK_NICE: Final = 10
+"""So many at a time come when there is more to do than there are cores. Then whoever executes goes first: its
+thread spent a seventh of its time waiting for a core. Few at a time are somebody's who waits for them."""
+
 _CHUNK_BYTES: Final = 65_536
 """A second chunk must fit into the pipe: the worker, stuck with a large answer, would not read it."""
 
 Verdict = Signed | Rejection
-Verified = Callable[[list[Verdict] | NodeFault], None]
-"""Called with a verdict for each envelope of a chunk, in the lane's thread."""
+Unpack = Callable[[], list[Verdict]]
+"""Returns a verdict for each envelope of a chunk. To be called once, in one thread for all of a pool's."""
+Verified = Callable[[Unpack | NodeFault], None]
+"""Called in the lane's thread once a chunk is done."""
 
 
 class VerifierDied(NodeFault):
@@ -127,7 +137,7 @@ class _Lane:
             try:
                 self._send_waiting()
                 if self._sent:
-                    answers = _decode_answers(self._connection.recv_bytes())
+                    answers = _Answers(self._connection.recv_bytes())
                     _deliver(self._sent.popleft(), answers)
             except (OSError, EOFError):
                 self._replace()
@@ -184,17 +194,27 @@ class _Lane:
                 verified(VerifierDied(f"a verify process ended with code {exit_code}"))
 
 
-def _deliver(chunks: list[_Waiting], answers: Sequence[_Answer]) -> None:
+class _Answers:
+    """A worker's message, decoded when the first of its chunks is asked for."""
+
+    __slots__ = ("_answers", "_message")
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self._answers: list[_Answer] = []
+
+    def unpack(self, envelopes: Sequence[bytes], start: int) -> list[Verdict]:
+        if not self._answers:
+            self._answers = _decode_answers(self._message)
+        answers = self._answers[start : start + len(envelopes)]
+        return [_rebuilt(envelope, answer) for envelope, answer in zip(envelopes, answers, strict=True)]
+
+
+def _deliver(chunks: list[_Waiting], answers: _Answers) -> None:
     start = 0
     for envelopes, verified in chunks:
-        end = start + len(envelopes)
-        verified(
-            [
-                _rebuilt(envelope, answer)
-                for envelope, answer in zip(envelopes, answers[start:end], strict=True)
-            ]
-        )
-        start = end
+        verified(partial(answers.unpack, envelopes, start))
+        start += len(envelopes)
 
 
 def _size_bytes(envelopes: Sequence[bytes]) -> int:
@@ -219,13 +239,17 @@ def _work(connection: Connection, parent: int) -> None:
     """Answer chunks until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node ends its workers; the terminal does not
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with collector.spared():
+    with collector.spared(), ThreadPoolExecutor(1, initializer=os.nice, initargs=(_BULK_NICE,)) as bulk:
         while os.getppid() == parent:
             try:
                 chunk = _decode_chunk(connection.recv_bytes())
             except (EOFError, OSError):
                 return
-            connection.send_bytes(_encode(list(map(_answer, authenticate_all(chunk)))))
+            if len(chunk) < _BULK_ENVELOPES:
+                verdicts = authenticate_all(chunk)
+            else:
+                verdicts = bulk.submit(authenticate_all, chunk).result()
+            connection.send_bytes(_encode(list(map(_answer, verdicts))))
 
 
 def _answer(verdict: AuthenticTransaction | Rejection) -> _Answer:
