@@ -4,20 +4,25 @@ wrk is a C program that keeps connections open and sends the next request when a
 here only pick the next prepared request, so that making requests costs the measured machine little.
 """
 
+import http.client
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.service_world import LOG_KEY, ServiceWorld
 
 WRK_MISSING = "error: the load comes from wrk, which is not installed\nhint: sudo apt-get install wrk"
+_BATCH_ENVELOPES = 100
 _LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s)$", re.MULTILINE)
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -126,3 +131,45 @@ def read_metrics(url: str) -> dict[str, float]:
         for name, _, value in (line.partition(" ") for line in lines)
         if name.startswith("tallystick_") and "{" not in name
     }
+
+
+def ask_once(url: str, path: str) -> None:
+    """Ask something once: the first history pays for the projections up to now."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+    connection.request("GET", path)
+    connection.getresponse().read()
+    connection.close()
+
+
+class Writer(threading.Thread):
+    """Posts batches at a steady pace until told to finish."""
+
+    def __init__(self, url: str, envelopes: Sequence[bytes], *, per_second: int) -> None:
+        super().__init__()
+        self._url = urlsplit(url)
+        self._envelopes = envelopes
+        self._per_second = per_second
+        self._stop_asked = threading.Event()
+        self._sent = 0
+        self._elapsed = 0.0
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port)
+        began = time.perf_counter()
+        for start in range(0, len(self._envelopes), _BATCH_ENVELOPES):
+            if self._stop_asked.is_set():
+                break
+            body = b"[" + b",".join(self._envelopes[start : start + _BATCH_ENVELOPES]) + b"]"
+            connection.request("POST", "/v1/transactions/batch", body)
+            connection.getresponse().read()
+            self._sent += _BATCH_ENVELOPES
+            self._elapsed = time.perf_counter() - began
+            time.sleep(max(0.0, self._sent / self._per_second - self._elapsed))
+        connection.close()
+
+    def finish(self) -> float:
+        """Stop and return how many were written a second."""
+        self._stop_asked.set()
+        self.join()
+        return self._sent / self._elapsed

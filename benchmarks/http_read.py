@@ -1,21 +1,17 @@
 """Balance and history reads a second over HTTP, while 2,000 transfers a second are written."""
 
-import http.client
 import random
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
-from benchmarks.http_load import find_wrk, read_metrics, run_wrk, served, write_paths
+from benchmarks.http_load import Writer, ask_once, find_wrk, read_metrics, run_wrk, served, write_paths
 from benchmarks.result import Limit, Result
 from benchmarks.service_world import ASSET, service_world
 from benchmarks.world import account_name
 
 WRITTEN_PER_SECOND = 2_000
-_BATCH = 100
 HISTORY_ROWS = 10
 
 
@@ -25,18 +21,14 @@ def run(*, quick: bool) -> Result:
     accounts, seconds = (1_000, 2) if quick else (100_000, 10)
     draw = random.Random(10)
     names = [account_name(draw.randrange(accounts)) for _ in range(5_000)]
-    paths = [
-        f"/v1/accounts/{name}/balances/{ASSET}" if number % 2 else
-        f"/v1/accounts/{name}/history?asset={ASSET}&limit={HISTORY_ROWS}"
-        for number, name in enumerate(names)
-    ]  # fmt: skip
+    paths = half_and_half(names)
     with service_world(accounts=accounts) as world, TemporaryDirectory() as scratch:
         envelopes = world.transfers(WRITTEN_PER_SECOND * (seconds + 6), seed=10)
         with served(world) as url:
-            _first_history(url, paths[0])
+            ask_once(url, paths[0])
             script = write_paths(Path(scratch), ["/health"])
             bare = run_wrk(url, script=script, connections=64, duration_seconds=max(1, seconds // 3))
-            writer = _Writer(url, envelopes)
+            writer = Writer(url, envelopes, per_second=WRITTEN_PER_SECOND)
             writer.start()
             time.sleep(1)
             script = write_paths(Path(scratch), paths)
@@ -77,42 +69,10 @@ def run(*, quick: bool) -> Result:
     )
 
 
-def _first_history(url: str, path: str) -> None:
-    """Have the projections filled up to now, which the first question pays for."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-    connection.request("GET", path)
-    connection.getresponse().read()
-    connection.close()
-
-
-class _Writer(threading.Thread):
-    """Posts batches at a steady pace until told to finish."""
-
-    def __init__(self, url: str, envelopes: Sequence[bytes]) -> None:
-        super().__init__()
-        self._url = urlsplit(url)
-        self._envelopes = envelopes
-        self._stop_asked = threading.Event()
-        self._sent = 0
-        self._elapsed = 0.0
-
-    def run(self) -> None:
-        connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port)
-        began = time.perf_counter()
-        for start in range(0, len(self._envelopes), _BATCH):
-            if self._stop_asked.is_set():
-                break
-            body = b"[" + b",".join(self._envelopes[start : start + _BATCH]) + b"]"
-            connection.request("POST", "/v1/transactions/batch", body)
-            connection.getresponse().read()
-            self._sent += _BATCH
-            self._elapsed = time.perf_counter() - began
-            time.sleep(max(0.0, self._sent / WRITTEN_PER_SECOND - self._elapsed))
-        connection.close()
-
-    def finish(self) -> float:
-        """Stop and return how many were written a second."""
-        self._stop_asked.set()
-        self.join()
-        return self._sent / self._elapsed
+def half_and_half(names: Sequence[str]) -> list[str]:
+    """Return a read of each account: its balance and the first page of its history in turn."""
+    return [
+        f"/v1/accounts/{name}/balances/{ASSET}" if number % 2 else
+        f"/v1/accounts/{name}/history?asset={ASSET}&limit={HISTORY_ROWS}"
+        for number, name in enumerate(names)
+    ]  # fmt: skip
