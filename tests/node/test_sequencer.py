@@ -205,3 +205,24 @@ def test_a_root_that_is_dropped_takes_what_is_on_top_with_it(bench):
     bench.sequencer.confirm(first)
     (third,) = bench.execute(bench.pay(3)).outcomes
     assert third == Accepted(4)
+
+
+def test_a_sequencer_that_is_never_without_a_pending_batch_forgets_what_is_merged(bench):
+    """Neither scans may go deeper, nor memory grow, with the batches since nothing was pending."""
+    desk, sequencer = bench.desk, bench.sequencer
+    back = desk.envelope("bob", transfer("bob", ("eur@bank", "alice", 1)))
+    assert isinstance(bench.execute(bench.pay(1), back).outcomes[1], Accepted)
+    for number in range(1_200):  # deeper than the interpreter would go
+        if number % 10 == 9:
+            sequencer.reserve_root()
+        time = START + number * SECOND // 10
+        ends = hold("alice", "bob", ("eur@bank", 1), expires=time + SECOND, at_expiry="release")
+        batch = bench.execute(desk.envelope("alice", ends), time=time)
+        assert isinstance(batch.outcomes[0], Accepted)
+        while len(sequencer.pending) > 1:
+            sequencer.confirm(sequencer.pending[0])
+        assert sequencer.pending[0].overlay.parent is sequencer.state
+    pending_keys = len(sequencer.pending[0].overlay.writes)
+    assert len(sequencer._writes) <= 2 * pending_keys + 1_000 + pending_keys
+    held = sequencer.state.get(("held", "alice", "eur@bank"))
+    assert held <= 11  # what was due was released, as it was by timers on top of pending batches

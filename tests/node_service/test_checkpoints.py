@@ -22,6 +22,7 @@ from tallystick.node.proofs import balance_proof
 from tallystick.node.sequencer import RootPlace
 from tallystick.node.service import Answer, Service
 from tallystick.node.staged import ReadView
+from tests.ledger.world import transfer
 from tests.node.economy import LOG_KEY, Desk
 from tests.node_service.running import EUR, balances, make_ledger, payments, serving
 
@@ -256,3 +257,84 @@ def test_a_proof_asked_for_under_a_root_is_of_the_one_before_or_of_it(
         proved = verify_balance_proof(proofs[0], log_key=LOG_KEY.verifier.vkey)
         assert proved.value == held
         assert isinstance(under_way.result(timeout=20), list)
+
+
+def test_a_root_waits_for_batches_that_write_nothing_too(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> list[bytes]:
+        return [desk.envelope("alice", transfer("alice", (EUR, "bob", 10**15)))]
+
+    with quiet(tmp_path, desk) as service:
+        write, gates, written = service.ledger.write, [Event() for _ in range(5)], []
+
+        def gated(staged: Any) -> None:
+            written.append(staged)
+            assert gates[len(written) - 1].wait(20)
+            write(staged)
+
+        monkeypatch.setattr(service.ledger, "write", gated)
+        accepted = [send(service, payments(desk, 1))]
+        wait_until(lambda: len(written) == 1)
+        nothing = [send(service, refused())]
+        wait_until(lambda: service._pending == 2)
+        gates[0].set()
+        accepted[0].result(timeout=20)
+        wait_until(lambda: len(written) == 2)
+        nothing.append(send(service, refused()))
+        wait_until(lambda: service._pending == 2)
+        make_due(service)
+        accepted.append(send(service, payments(desk, 1)))
+        wait_until(lambda: shape(service) == "RB")
+        assert not service._root_begun
+        for gate in gates:
+            gate.set()
+        for future in (*nothing, *accepted):
+            assert isinstance(future.result(timeout=20), list)
+        wait_until(lambda: service._root is None)
+
+
+def test_a_checkpoint_after_one_that_somebody_asked_for_failed_is_of_the_log_as_it_is(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quiet(tmp_path, desk) as service:
+        service.submit_and_wait(payments(desk, 2))
+        with monkeypatch.context() as patched:
+
+            def refuse(**_: Any) -> None:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            patched.setattr(service.ledger.journal, "put_checkpoint", refuse)
+            with pytest.raises(NotDurable):
+                service.checkpoint().result(timeout=20)
+        checkpoints = service.counters.checkpoints
+        make_due(service)
+        service.ask(lambda _: None).result(timeout=20)
+        wait_until(lambda: service.counters.checkpoints > checkpoints)
+        root = service.ledger.last_root
+        assert root is not None
+        assert root.index == service.ledger.size - 1
+        assert service.ledger.journal.checkpoint_sizes()[-1] == service.ledger.size
+
+
+def test_a_node_whose_disk_is_faster_than_it_executes_goes_on(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a batch is pending at any moment, and checkpoints find no pause."""
+    with serving(tmp_path / "a.tally", desk, checkpoint_seconds=0.05) as service:
+        stage = service.ledger.stage
+
+        def slow(signed: Any) -> Any:
+            time.sleep(0.002)
+            return stage(signed)
+
+        monkeypatch.setattr(service.ledger, "stage", slow)
+        waiting: list[Future[Answer]] = []
+        for _ in range(700):
+            waiting.append(send(service, payments(desk, 1)))
+            if len(waiting) > 20:
+                assert isinstance(waiting.pop(0).result(timeout=20), list)
+        for future in waiting:
+            assert isinstance(future.result(timeout=20), list)
+        assert service.counters.checkpoints > 3
+        assert service.fault is None

@@ -204,6 +204,11 @@ class Overlay:
         self.events: list[Event] = []
         self.obligations: dict[tuple[str, str], int] = {}
 
+    def stand_on(self, store: Store) -> None:
+        """Stand on the store that what this overlay stood on was merged into: it says the same."""
+        self.parent = store
+        self._writes_below, self._get_below = _NOTHING, store.get
+
     def get(self, key: Key) -> Value:
         """Return the value at `key`, or None."""
         # Most keys are in neither: asking whether one is costs half of getting it with a mark for absence.

@@ -61,7 +61,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         int,
         _about(
             "Entries after which the state is written to disk, for a fast start;"
-            " as many as it has keys, if those are more.",
+            " as many as the last time had keys, if those are more.",
             ge=1,
         ),
     ] = 1_000_000

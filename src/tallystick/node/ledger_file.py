@@ -9,7 +9,7 @@ its entry is on the disk. When the disk refuses, the batch is forgotten, `NotDur
 write first makes the state agree with what the disk turned out to have.
 
 A checkpoint is made on demand and when the ledger is closed. Snapshots follow checkpoints, after so many
-entries; in a large state after as many as it has keys.
+entries; in a large state after as many as the last one had keys.
 """
 
 import gc
@@ -68,8 +68,9 @@ from tallystick.protocol import KINDS
 
 BATCH_TRANSACTIONS_MAX: Final = 1000
 SNAPSHOT_ENTRIES: Final = 100_000
-"""After how many entries a snapshot is due; after as many as the state has keys, if those are more. It costs
-2 µs a key and nobody is answered meanwhile: so it costs an entry 2 µs at most, however large the state is."""
+"""After how many entries a snapshot is due; after as many as the last one had keys, if those are more. It
+costs 2 µs a key and nobody is answered meanwhile: so it costs an entry 2 µs, and 2 for each key that entries
+add, however large the state is."""
 SNAPSHOTS_KEPT: Final = 2
 COSIGNED_BACK: Final = 64
 """How many checkpoints back a cosignature may arrive: a minute, where one is made every second."""
@@ -221,6 +222,7 @@ class LedgerFile:
         self._sequencer = Sequencer(found.commitment.state, self.kinds, index=found.size)
         self._last_root: Root | None = found.last_root
         self._snapshot_size = found.snapshot_size
+        self._snapshot_keys = len(self.state.values) if found.snapshot_size else 0
         self.notices += found.notices
         self._log = LogTree.resume(
             self.journal, log_key=self.log_verifier, start=found.snapshot_size, size=found.size
@@ -364,7 +366,7 @@ class LedgerFile:
         with self.journal.writing(size=size):
             parts = snapshot_parts(self._commitment.state, size=size, root=root)
             self.journal.put_snapshot(size=size, parts=parts, keep=SNAPSHOTS_KEPT)
-        self._snapshot_size = size
+        self._snapshot_size, self._snapshot_keys = size, len(self.state.values)
         self._doubt = Doubt.NOTHING
 
     def _make_writable(self) -> None:
@@ -500,7 +502,7 @@ class LedgerFile:
 
     @property
     def _is_snapshot_due(self) -> bool:
-        due = max(self._snapshot_entries, len(self.state.values))
+        due = max(self._snapshot_entries, self._snapshot_keys)
         return self._log_key is not None and self.size - self._snapshot_size >= due
 
     def _snapshot_if_due(self) -> None:

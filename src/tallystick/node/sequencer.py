@@ -25,6 +25,8 @@ from tallystick.node.entries import Entry, timers_entry, transaction_entry
 
 _ABSENT: Any = object()
 _NO_SLOT: Final = 1 << 62
+_MERGED_KEYS_MAX: Final = 1_000
+"""How many keys of merged batches, beyond as many as the pending ones have, may lie among theirs."""
 _TOO_LATE: Final = frozenset({Code.EXPIRED, Code.ID_OUT_OF_WINDOW})
 
 
@@ -50,6 +52,7 @@ class Batch:
         "_named_upto",
         "entries",
         "first_index",
+        "first_slot",
         "height",
         "outcomes",
         "overlay",
@@ -62,6 +65,8 @@ class Batch:
         self.height = height
         self.time = time
         self.first_index = first_index
+        self.first_slot = _NO_SLOT
+        """The earliest slot that it remembers an id in, or forgets one of."""
         self.entries: list[Entry] = []
         self.receipts: list[Receipt] = []
         """What the entries' receipts say, for views that follow the batch when it is merged."""
@@ -100,7 +105,7 @@ class Ahead:
     """The state as the pending batches leave it: one look at `writes` finds what any of them wrote.
 
     Looking down through each batch's overlay would cost a call a batch at every read; only scans do. What a
-    merged batch wrote may stay in `writes` until nothing is pending: the store then says the same.
+    merged batch wrote may stay in `writes` for a while: the store then says the same.
     """
 
     __slots__ = ("_first_slot", "_state", "_top", "_writes")
@@ -194,7 +199,8 @@ class Sequencer:
         writes = batch.overlay.writes
         self._pending.append(batch)
         self._writes.update(writes)
-        self._first_slot = min([self._first_slot, *(key[1] for key in writes if key[0] == "ids")])
+        batch.first_slot = min((key[1] for key in writes if key[0] == "ids"), default=_NO_SLOT)
+        self._first_slot = min(self._first_slot, batch.first_slot)
 
     def _execute_one(
         self, batch: Batch, context: BatchContext, envelope: bytes, authentic: AuthenticTransaction
@@ -245,6 +251,16 @@ class Sequencer:
         del self._pending[0]
         if not self._pending:
             self._forget_pending()
+            return
+        # What the next one stood on is merged. If it went on standing on that, and so on, a sequencer that is
+        # never without a pending batch would keep every batch since, and look through all of them at a scan.
+        self._pending[0].overlay.stand_on(self.state)
+        self._first_slot = min(one.first_slot for one in self._pending)
+        waiting = sum(len(one.overlay.writes) for one in self._pending)
+        if len(self._writes) > 2 * waiting + _MERGED_KEYS_MAX:
+            self._writes.clear()  # the same one, for the pending batches look at it
+            for one in self._pending:
+                self._writes.update(one.overlay.writes)
 
     def confirm_root(self) -> None:
         """Count a root entry, which changes no state. Nothing may be pending: it would stand too early."""

@@ -594,14 +594,16 @@ class Service:
             return
         self._checkpoint_due = _now() + self.limits.checkpoint_seconds
         if self.fault is None and self.ledger.has_news():
-            self._root = self.ledger.reserve_root()
-            self._pending += 1
+            self._root = self._guarded(self.ledger.reserve_root)
+            self._pending += self._root is not None
             self._begin_root_in_turn()
 
     def _begin_root_in_turn(self) -> None:
         """Begin the root that has its place, once all before it is merged; then it is the committer's."""
-        if self._root is None or self._root_begun or self._root.first_index != self.ledger.size:
+        if self._root is None or self._root_begun:
             return
+        if self._pending > 1 + len(self._behind_root):
+            return  # the committer still has batches from before it, be it ones that write nothing
         self._root_began = _now()
         self.commitment_lock.acquire()
         self._root_begun = True
@@ -702,7 +704,9 @@ class Service:
 
     def _write_until_closed(self) -> None:
         """Write groups of batches, and roots between them, until None comes."""
-        while (first := self._to_write.get()) is not None:
+        held: RootPlace | None = None
+        while (first := held or self._to_write.get()) is not None:
+            held = None
             if isinstance(first, RootPlace):
                 self._inbox.put(self._write_root())
                 continue
@@ -715,8 +719,9 @@ class Service:
                 if more is None:
                     self._to_write.put(None)
                     break
-                # No root stands behind a batch here: it comes only once all before it is merged.
-                assert not isinstance(more, RootPlace)
+                if isinstance(more, RootPlace):
+                    held = more
+                    break
                 group.append(more)
             self._inbox.put(_Written(group, self._write(group)))
 

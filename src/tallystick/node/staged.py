@@ -130,7 +130,11 @@ class StagedLedger(LedgerFile):
             self._sequencer.drop(staged.batch)
 
     def reserve_root(self) -> RootPlace:
-        """Give the next checkpoint's root its place, after what is pending."""
+        """Give the next checkpoint's root its place, after what is pending. Raises as `stage` does."""
+        if self._write_failed:
+            raise NotDurable("an earlier write failed and is not settled yet", size=self.size)
+        if not self._sequencer.pending:
+            self._make_writable()  # a checkpoint that somebody asked for may have failed
         return self._sequencer.reserve_root()
 
     def finish_root(self) -> Root:
