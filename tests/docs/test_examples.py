@@ -28,7 +28,6 @@ def _somebody(home: Path) -> dict[str, str]:
 
 def service() -> configparser.SectionProxy:
     unit = configparser.ConfigParser(interpolation=None, comment_prefixes="#")
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(UNIT)
     return unit["Service"]
 

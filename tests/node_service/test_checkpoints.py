@@ -67,6 +67,18 @@ def shape(service: Service) -> str:
     return "".join("R" if isinstance(one, RootPlace) else "B" for one in service.ledger._sequencer.pending)
 
 
+def has_shape(service: Service, expected: str) -> None:
+    """Wait until that is pending."""
+    wait_until(lambda: shape(service) == expected)
+
+
+def indexes(future: "Future[Answer]") -> list[int | None]:
+    """Wait for outcomes and return their places in the log."""
+    answer = future.result(timeout=20)
+    assert isinstance(answer, list), answer
+    return [one.index for one in answer]
+
+
 def hold_back(monkeypatch: pytest.MonkeyPatch, target: Any, name: str) -> tuple[Event, Event]:
     """Make a method wait; return what tells that it was called, and what lets it go on."""
     called, go_on = Event(), Event()
@@ -79,6 +91,19 @@ def hold_back(monkeypatch: pytest.MonkeyPatch, target: Any, name: str) -> tuple[
 
     monkeypatch.setattr(target, name, waiting)
     return called, go_on
+
+
+def put_under_way(
+    service: Service, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> tuple["Future[Answer]", Event]:
+    """Have a root wait to be finished, a batch on top of it; return that, and what lets the root go on."""
+    called, go_on = hold_back(monkeypatch, service.ledger, "finish_root")
+    service.submit_and_wait(payments(desk, 2))
+    make_due(service)
+    on_top = send(service, payments(desk, 2))
+    assert called.wait(20)
+    has_shape(service, "RB")
+    return on_top, go_on
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -94,13 +119,12 @@ def test_batches_are_executed_while_a_root_is_made_and_answered_after_it(
         behind = []
         for batches in range(1, 4):  # one batch each: the last was staged before the next is sent
             behind.append(send(service, payments(desk, 2)))
-            wait_until(lambda batches=batches: shape(service) == "R" + "B" * batches)  # type: ignore[misc]
+            has_shape(service, "R" + "B" * batches)
         assert called.wait(20)
         assert (service.ledger.size, service.counters.checkpoints) == (size + 2, checkpoints)
         assert not any(future.done() for future in behind)
         go_on.set()
-        indexes = [one.index for future in behind for one in future.result(timeout=20)]  # type: ignore[union-attr]
-        assert indexes == list(range(size + 3, size + 9))
+        assert [place for future in behind for place in indexes(future)] == list(range(size + 3, size + 9))
         root = service.ledger.last_root
         assert root is not None
         assert root.index == size + 2
@@ -118,10 +142,10 @@ def test_a_root_waits_for_what_was_pending_and_holds_back_what_came_later(
         assert called.wait(20)
         make_due(service)
         second = send(service, payments(desk, 1))
-        wait_until(lambda: shape(service) == "BRB")
+        has_shape(service, "BRB")
         go_on.set()
-        assert [one.index for one in first.result(timeout=20)] == [size, size + 1]  # type: ignore[union-attr]
-        assert [one.index for one in second.result(timeout=20)] == [size + 3]  # type: ignore[union-attr]
+        assert indexes(first) == [size, size + 1]
+        assert indexes(second) == [size + 3]
         root = service.ledger.last_root
         assert root is not None
         assert root.index == size + 2
@@ -150,7 +174,7 @@ def test_a_disk_that_fails_around_a_root_loses_nothing_that_was_answered(
         assert called.wait(20)
         make_due(service)
         second = send(service, waves[1])
-        wait_until(lambda: shape(service) == "BRB")
+        has_shape(service, "BRB")
         go_on.set()
         answers = [future.result(timeout=20) for future in (first, second)]
         assert isinstance(answers[1], NotDurable)
@@ -180,7 +204,7 @@ def test_a_state_that_is_wrong_stops_at_the_root_and_everybody_is_told(
         assert called.wait(20)
         make_due(service)
         second = send(service, payments(desk, 1))
-        wait_until(lambda: shape(service) == "BRB")
+        has_shape(service, "BRB")
         state = service.ledger.commitment.state
         state.write({("balance", "dave", EUR): state.get(("balance", "dave", EUR)) + 1})
         go_on.set()
@@ -196,12 +220,7 @@ def test_the_executor_s_own_fault_under_a_root_leaves_no_lock_and_nobody_waiting
     tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with quiet(tmp_path, desk) as service:
-        called, go_on = hold_back(monkeypatch, service.ledger, "finish_root")
-        service.submit_and_wait(payments(desk, 2))
-        make_due(service)
-        send(service, payments(desk, 2))
-        assert called.wait(20)
-        wait_until(lambda: shape(service) == "RB")
+        _, go_on = put_under_way(service, desk, monkeypatch)
         monkeypatch.setattr(service.ledger, "stage", lambda _: 1 // 0)
         assert isinstance(send(service, payments(desk, 1)).result(timeout=20), NodeFault)
         go_on.set()
@@ -214,18 +233,13 @@ def test_a_tree_process_that_is_killed_while_its_root_is_awaited_costs_time_and_
     tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with quiet(tmp_path, desk) as service:
-        called, go_on = hold_back(monkeypatch, service.ledger, "finish_root")
         pid = service.ledger.commitment.tree_pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # it has not answered yet
-        service.submit_and_wait(payments(desk, 2))
-        make_due(service)
-        second = send(service, payments(desk, 2))
-        assert called.wait(20)
-        wait_until(lambda: shape(service) == "RB")
+        on_top, go_on = put_under_way(service, desk, monkeypatch)
         os.kill(pid, signal.SIGKILL)
         go_on.set()
-        assert isinstance(second.result(timeout=20), list)
+        assert len(indexes(on_top)) == 2
         assert service.ledger.commitment.tree_pid is None
         assert service.fault is None
 
@@ -234,12 +248,8 @@ def test_a_proof_asked_for_under_a_root_is_of_the_one_before_or_of_it(
     tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with quiet(tmp_path, desk) as service:
-        called, go_on = hold_back(monkeypatch, service.ledger, "finish_root")
-        service.submit_and_wait(payments(desk, 2))
-        make_due(service)
+        on_top, go_on = put_under_way(service, desk, monkeypatch)
         held = service.ledger.balance("bob", EUR)
-        under_way = send(service, payments(desk, 1))
-        assert called.wait(20)
         proofs: list[bytes] = []
 
         def ask() -> None:
@@ -256,7 +266,7 @@ def test_a_proof_asked_for_under_a_root_is_of_the_one_before_or_of_it(
         asking.join(20)
         proved = verify_balance_proof(proofs[0], log_key=LOG_KEY.verifier.vkey)
         assert proved.value == held
-        assert isinstance(under_way.result(timeout=20), list)
+        assert len(indexes(on_top)) == 2
 
 
 def test_a_root_waits_for_batches_that_write_nothing_too(
@@ -285,7 +295,7 @@ def test_a_root_waits_for_batches_that_write_nothing_too(
         wait_until(lambda: service._pending == 2)
         make_due(service)
         accepted.append(send(service, payments(desk, 1)))
-        wait_until(lambda: shape(service) == "RB")
+        has_shape(service, "RB")
         assert not service._root_begun
         for gate in gates:
             gate.set()

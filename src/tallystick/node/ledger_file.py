@@ -467,7 +467,7 @@ class LedgerFile:
 
     def _write_checkpoint(self, log_key: SigningKey) -> None:
         self.begin_root()
-        root = self._finish_root()
+        root = self.finish_root()
         self._doubt = Doubt.JOURNAL
         self._write_root(root, log_key)
         self._sequencer.confirm_root()
@@ -483,8 +483,11 @@ class LedgerFile:
         except InvariantViolation as broken:
             raise self._stop(broken) from broken
 
-    def _finish_root(self) -> Root:
-        """Wait for the state's root, which has the next index. Raises `Stopped`."""
+    def finish_root(self) -> Root:
+        """Wait for the root that was begun, in any thread; it has the next index. Raises `Stopped`.
+
+        Whatever happens in between, what was begun is finished, or the tree's process falls out of step.
+        """
         try:
             return Root(self.size, self._commitment.finish())
         except InvariantViolation as broken:
@@ -501,13 +504,14 @@ class LedgerFile:
             self.journal.put_checkpoint(size=size, note=note)
 
     @property
-    def _is_snapshot_due(self) -> bool:
+    def is_snapshot_due(self) -> bool:
+        """Whether a snapshot should follow the next checkpoint."""
         due = max(self._snapshot_entries, self._snapshot_keys)
         return self._log_key is not None and self.size - self._snapshot_size >= due
 
     def _snapshot_if_due(self) -> None:
         """Take the snapshot that is due. It only saves time, so its failure is a notice."""
-        if not self._is_snapshot_due:
+        if not self.is_snapshot_due:
             return
         try:
             self.write_snapshot()

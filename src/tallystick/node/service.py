@@ -595,8 +595,9 @@ class Service:
         self._checkpoint_due = _now() + self.limits.checkpoint_seconds
         if self.fault is None and self.ledger.has_news():
             self._root = self._guarded(self.ledger.reserve_root)
-            self._pending += self._root is not None
-            self._begin_root_in_turn()
+            if self._root is not None:
+                self._pending += 1
+                self._begin_root_in_turn()
 
     def _begin_root_in_turn(self) -> None:
         """Begin the root that has its place, once all before it is merged; then it is the committer's."""

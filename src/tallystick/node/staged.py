@@ -137,13 +137,6 @@ class StagedLedger(LedgerFile):
             self._make_writable()  # a checkpoint that somebody asked for may have failed
         return self._sequencer.reserve_root()
 
-    def finish_root(self) -> Root:
-        """Wait for the root that was begun; whatever happens in between, what was begun is finished.
-
-        Raises `Stopped`.
-        """
-        return self._finish_root()
-
     def write_root(self, root: Root) -> None:
         """Make the checkpoint that ends in this root durable. Raises `NotDurable`: then drop its place."""
         try:
@@ -183,11 +176,6 @@ class StagedLedger(LedgerFile):
         return self._log_key is not None and (
             root is None or root.index != self.size - 1 or bool(self._sequencer.pending)
         )
-
-    @property
-    def is_snapshot_due(self) -> bool:
-        """Whether a snapshot should follow the next checkpoint."""
-        return self._is_snapshot_due
 
     def snapshot_if_due(self) -> None:
         """Take the snapshot that is due, right after a checkpoint."""
