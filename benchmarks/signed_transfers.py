@@ -7,7 +7,8 @@ from threading import Semaphore
 from benchmarks.limits import measure_verifications
 from benchmarks.result import Result
 from benchmarks.service_world import ServiceWorld, service_world, signed_triples
-from tallystick.node.service import Answer, Service, ServiceLimits
+from tallystick.node.pipeline import Answer
+from tallystick.node.service import Service, ServiceLimits
 
 REQUEST_ENVELOPES = 100
 _REQUESTS_UNDER_WAY = 150  # enough for the verifiers to go on while a state root is made

@@ -18,9 +18,10 @@ from tallystick.client.sources import open_source
 from tallystick.client.verifier import verify
 from tallystick.log.leaf import EntryKind, Leaf
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
+from tallystick.node.pipeline import Answer
 from tallystick.node.proofs import balance_proof
 from tallystick.node.sequencer import RootPlace
-from tallystick.node.service import Answer, Service
+from tallystick.node.service import Service
 from tallystick.node.staged import ReadView
 from tests.ledger.world import transfer
 from tests.node.economy import LOG_KEY, Desk
@@ -296,7 +297,8 @@ def test_a_root_waits_for_batches_that_write_nothing_too(
         make_due(service)
         accepted.append(send(service, payments(desk, 1)))
         has_shape(service, "RB")
-        assert not service._root_begun
+        assert service._root is not None
+        assert not service._root.has_begun
         for gate in gates:
             gate.set()
         for future in (*nothing, *accepted):

@@ -18,8 +18,9 @@ from tallystick.ledger.receipts import decode_receipt
 from tallystick.ledger.rejections import Code
 from tallystick.log.state_tree import StateTree
 from tallystick.node.faults import NodeFault, NotDurable, Stopped
+from tallystick.node.pipeline import Answer
 from tallystick.node.proofs import balance_proof
-from tallystick.node.service import Answer, Closing, Overloaded, Service
+from tallystick.node.service import Closing, Overloaded, Service
 from tallystick.node.staged import StagedLedger
 from tallystick.node.state_index import StateIndex
 from tallystick.node.verify import VerifierDied

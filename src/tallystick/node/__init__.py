@@ -21,7 +21,8 @@ Served to many:
 
     config, server           settings from file, environment and flags; a file served until told to stop
     app, front, routes/      the application; the few requests that must be fast; one topic a file
-    service, verify          the way from envelope to durable receipt; decoding and signatures on all cores
+    service, pipeline        the way from envelope to durable receipt; what goes through its queues
+    verify, committer        decoding and signatures on all cores; the thread that writes
     readers, following       threads that answer from the file; a service that reads beside the writer
     state_index, pages       accounts, balances, holds and contracts in order; histories as answered last
     stream, webhooks         entries as they come, pulled or pushed

@@ -23,7 +23,8 @@ from typing import Final, TypeVar
 
 from tallystick.node.faults import NodeFault, NotTheWriter, Stopped
 from tallystick.node.journal import Journal
-from tallystick.node.service import Done, Lag, Service, ServiceLimits
+from tallystick.node.pipeline import Done
+from tallystick.node.service import Lag, Service, ServiceLimits
 from tallystick.node.staged import StagedLedger
 
 LOOK_SECONDS: Final = 0.02

@@ -22,12 +22,13 @@ from tallystick.node.faults import NodeFault
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
 from tallystick.node.log_files import LogFiles
 from tallystick.node.metrics import Metrics
+from tallystick.node.pipeline import Answer
 from tallystick.node.problems import RequestProblem, describe_problem
 from tallystick.node.rates import Rates
 from tallystick.node.readers import Readers
 from tallystick.node.routes.accounts import current_balance, first_history_page
 from tallystick.node.routes.asking import PAGE_LIMIT, PAGE_MAX
-from tallystick.node.service import Answer, Service
+from tallystick.node.service import Service
 
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]

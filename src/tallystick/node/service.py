@@ -27,34 +27,44 @@ from dataclasses import dataclass
 from enum import StrEnum
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from tallystick import collector
 from tallystick.ledger.rejections import Rejection
 from tallystick.ledger.store import Key, Value
 from tallystick.node.commitment import Moved
+from tallystick.node.committer import GROUP_MAX, Committer
 from tallystick.node.drills import Drills
-from tallystick.node.faults import NodeFault, NotDurable, Stopped
+from tallystick.node.faults import NodeFault, Stopped
 from tallystick.node.ledger_file import BATCH_TRANSACTIONS_MAX, Outcome
 from tallystick.node.live_books import LiveBooks
 from tallystick.node.live_views import LiveViews
 from tallystick.node.pages import Pages
+from tallystick.node.pipeline import (
+    Answer,
+    Counters,
+    Done,
+    Executed,
+    Message,
+    Question,
+    Request,
+    RootUnderWay,
+    RootWritten,
+    Written,
+)
 from tallystick.node.rates import Rates
-from tallystick.node.recovery import Root
-from tallystick.node.sequencer import RootPlace, Signed
-from tallystick.node.staged import Staged, StagedLedger
+from tallystick.node.sequencer import Signed
+from tallystick.node.staged import StagedLedger
 from tallystick.node.state_index import StateIndex
 from tallystick.node.verify import CHUNK_ENVELOPES, Unpack, Verdict, VerifyPool
 
-_PENDING_MAX: Final = 4
+_PENDING_MAX: Final = GROUP_MAX
 """Batches between execution and merge: enough that neither executor nor disk waits for the other."""
 _RETRY_SECONDS: Final = 0.5
 """How often the disk is tried again after a failed write."""
 _SWITCH_SECONDS: Final = 0.001
 """How long one thread may keep the interpreter from another; by default five times as long."""
 
-Answer = list[Outcome] | NodeFault
-Done = Callable[[Answer], None]
 Merged = Callable[[int], None]
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -94,24 +104,6 @@ class ServiceLimits:
     """Transactions a second that one signing key may settle; 0 for no limit."""
 
 
-@dataclass(kw_only=True)
-class Counters:
-    """What the service did since it started; read by metrics."""
-
-    accepted: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    batches: int = 0
-    writes: int = 0
-    failed_writes: int = 0
-    checkpoints: int = 0
-    executing_seconds: float = 0.0
-    writing_seconds: float = 0.0
-    checkpoint_seconds: float = 0.0
-    projected_entries: int = 0
-    projection_seconds: float = 0.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Lag:
     """How far a reader is behind the file: entries that it does not show, and seconds since it showed all."""
@@ -120,74 +112,19 @@ class Lag:
     seconds: float
 
 
-class _Request:
-    """Envelopes that were handed in together and are executed together, in their order."""
-
-    __slots__ = ("done", "envelopes", "missing", "unpack", "verdicts")
-
-    def __init__(self, envelopes: Sequence[bytes], done: Done) -> None:
-        self.envelopes = envelopes
-        self.done = done
-        self.unpack: dict[int, Unpack] = {}
-        """What returns the verdicts of the chunk that begins with which envelope."""
-        self.verdicts: list[Verdict] = []
-        self.missing = len(envelopes)
-
-
-class _Executed:
-    """A staged batch with the requests that it answers."""
-
-    __slots__ = ("requests", "staged")
-
-    def __init__(self, staged: Staged, requests: list[_Request]) -> None:
-        self.staged = staged
-        self.requests = requests
-
-
-# What the executor's inbox holds besides verified requests.
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    group: list[_Executed]
-    fault: NodeFault | None
-
-
-@dataclass(frozen=True, slots=True)
-class _RootWritten:
-    root: Root | None
-    fault: NodeFault | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    ask: Callable[[StagedLedger], Any]
-    answer: Future[Any]
-
-
-_Message = _Request | _Written | _RootWritten | _Question | None
-
-
 class Service:
     """A ledger behind a pipeline. `submit` from any thread; close it, then the ledger."""
 
     def __init__(self, ledger: StagedLedger, *, limits: ServiceLimits | None = None) -> None:
         self.show(ledger, limits or ServiceLimits())
         self._rates = Rates(self.limits.sender_rate)
-        self._unanswered: set[_Request] = set()
+        self._unanswered: set[Request] = set()
         self._waiting_lock = Lock()
         self._closing = False
-        self._inbox: SimpleQueue[_Message] = SimpleQueue()
-        self._to_write: SimpleQueue[_Executed | RootPlace | None] = SimpleQueue()
-        self._ready: list[_Request] = []
+        self._inbox: SimpleQueue[Message] = SimpleQueue()
+        self._ready: list[Request] = []
         self._pending = 0
-        self._root: RootPlace | None = None
-        """The place of the checkpoint that is under way."""
-        self._root_begun = False
-        """Whether it has come to its turn; the commitment lock is held from then on."""
-        self._behind_root: list[_Executed] = []
-        """Batches that may not be written before it, while it waits for its turn."""
-        self._root_began = 0.0
+        self._root: RootUnderWay | None = None
         self._checkpoint_due = 0.0
         self._retry_at = 0.0
         sys.setswitchinterval(_SWITCH_SECONDS)
@@ -195,12 +132,15 @@ class Service:
         self._spared = ExitStack()
         self._spared.enter_context(collector.spared())
         self._verifiers = VerifyPool(self.limits.verify_processes)
-        self._threads = [
-            Thread(target=self._execute_or_stop, name="executor", daemon=True),
-            Thread(target=self._write_until_closed, name="committer", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._committer = Committer(
+            ledger,
+            tell=self._inbox.put,
+            fault=lambda: self.fault,
+            refuse=self._refuse,
+            counters=self.counters,
+        )
+        self._executor = Thread(target=self._execute_or_stop, name="executor", daemon=True)
+        self._executor.start()
 
     def show(self, ledger: StagedLedger, limits: ServiceLimits) -> None:
         """Make what readers see of the ledger: the state's lock, indexes and counters."""
@@ -280,7 +220,7 @@ class Service:
                 raise Overloaded(waiting=self._waiting, waiting_max=self.limits.waiting_max)
             self._waiting += count
             # Under the lock, so that nothing is handed to verifiers that are closing.
-            request = _Request(envelopes, done)
+            request = Request(envelopes, done)
             self._unanswered.add(request)
             for start in range(0, count, CHUNK_ENVELOPES):
                 self._verify(request, start)
@@ -297,7 +237,7 @@ class Service:
     def ask(self, question: Callable[[StagedLedger], _T]) -> "Future[_T]":
         """Run a question between two batches, in the executor's thread; the state stands still meanwhile."""
         answer: Future[_T] = Future()
-        self._inbox.put(_Question(question, answer))
+        self._inbox.put(Question(question, answer))
         return answer
 
     def read_still(self, read: Callable[[], _T]) -> _T:
@@ -336,11 +276,11 @@ class Service:
         self.views.close()
         self._verifiers.close()
         self._inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._executor.join()
+        self._committer.join()
         self._spared.close()
 
-    def _verify(self, request: _Request, start: int) -> None:
+    def _verify(self, request: Request, start: int) -> None:
         chunk = request.envelopes[start : start + CHUNK_ENVELOPES]
 
         def verified(unpack: Unpack | NodeFault) -> None:
@@ -351,7 +291,7 @@ class Service:
 
         self._verifiers.verify(chunk, verified)
 
-    def _verified(self, request: _Request, start: int, count: int, unpack: Unpack) -> None:
+    def _verified(self, request: Request, start: int, count: int, unpack: Unpack) -> None:
         """Collect a request's chunks, in the threads of the verifiers; the last one hands it on."""
         request.unpack[start] = unpack
         with self._waiting_lock:
@@ -360,7 +300,7 @@ class Service:
         if complete:
             self._inbox.put(request)
 
-    def _answer(self, request: _Request, answer: Answer) -> None:
+    def _answer(self, request: Request, answer: Answer) -> None:
         with self._waiting_lock:
             if request.missing < 0:
                 return  # a second chunk failed as well
@@ -379,21 +319,21 @@ class Service:
             _log.exception("the executor failed")
             self.fault = fault = Stopped(f"the executor failed: {error!r}")
             self.ledger.stop(str(fault))
-            if self._root_begun:
+            if self._root is not None and self._root.has_begun:
                 self.commitment_lock.release()  # or whoever asks for a proof would wait for ever
-            message: _Message = None
+            message: Message = None
             while True:
                 with self._waiting_lock:
                     unanswered = list(self._unanswered)
                 for request in unanswered:
                     self._answer(request, fault)
-                if isinstance(message, _Question):
+                if isinstance(message, Question):
                     message.answer.set_exception(fault)
                 message = self._inbox.get()
                 if message is None:
                     break
         finally:
-            self._to_write.put(None)
+            self._committer.close()
 
     def _execute_until_closed(self) -> None:
         self._checkpoint_due = _now() + self.limits.checkpoint_seconds
@@ -422,11 +362,11 @@ class Service:
                 return closed
             block = False
             match message:
-                case _Request():
+                case Request():
                     self._ready.append(message)
-                case _Written() | _RootWritten():
+                case Written() | RootWritten():
                     self._take_written(message)
-                case _Question():
+                case Question():
                     self._take_question(message)
                 case None:
                     closed = True
@@ -452,7 +392,7 @@ class Service:
     def _stage_batch(self) -> None:
         """Execute what is ready, up to a batch's size, and hand it to the committer."""
         began = _now()
-        requests: list[_Request] = []
+        requests: list[Request] = []
         count = 0
         for request in self._ready:
             if count and count + len(request.envelopes) > BATCH_TRANSACTIONS_MAX:
@@ -477,7 +417,7 @@ class Service:
                 return Rejection(NodeCode.RATE_EXCEEDED, key=key.hex(), rate=str(self.limits.sender_rate))
         return verdict
 
-    def _stage(self, signed: list[Signed], requests: list[_Request]) -> None:
+    def _stage(self, signed: list[Signed], requests: list[Request]) -> None:
         try:
             staged = self.ledger.stage(signed)
         except NodeFault as fault:
@@ -485,19 +425,19 @@ class Service:
             for request in requests:
                 self._answer(request, fault)
             return
-        executed = _Executed(staged, requests)
+        executed = Executed(staged, requests)
         if staged.batch.entries or self._pending:
             # A batch that writes nothing still waits for those whose overlays its answers came from.
             self._pending += 1
-            if self._root is not None and not self._root_begun:
-                self._behind_root.append(executed)
+            if self._root is not None and not self._root.has_begun:
+                self._root.behind.append(executed)
             else:
-                self._to_write.put(executed)
+                self._committer.put(executed)
         else:
             self._merge([executed])
 
-    def _take_written(self, written: _Written | _RootWritten) -> None:
-        if isinstance(written, _RootWritten):
+    def _take_written(self, written: Written | RootWritten) -> None:
+        if isinstance(written, RootWritten):
             self._take_root(written)
             return
         self._pending -= len(written.group)
@@ -508,18 +448,18 @@ class Service:
             return
         self._set_fault(fault)
         self._drop(written.group, fault)
-        if self._root is not None and not self._root_begun:
-            self._drop_root(fault)  # it stood on top
+        if self._root is not None and not self._root.has_begun:
+            self._drop_root(self._root, fault)  # it stood on top
 
-    def _drop(self, group: list[_Executed], fault: NodeFault) -> None:
+    def _drop(self, group: list[Executed], fault: NodeFault) -> None:
         for executed in group:
             self.ledger.drop(executed.staged)
             for request in executed.requests:
                 self._answer(request, fault)
 
-    def _merge(self, group: list[_Executed]) -> None:
+    def _merge(self, group: list[Executed]) -> None:
         """Show what is durable and answer it."""
-        answers: list[tuple[_Request, list[Outcome]]] = []
+        answers: list[tuple[Request, list[Outcome]]] = []
         for executed in group:
             batch = executed.staged.batch
             with self.state_lock:
@@ -552,7 +492,7 @@ class Service:
         for listener in self.listeners:
             listener(self.ledger.size)
 
-    def _take_question(self, question: _Question) -> None:
+    def _take_question(self, question: Question) -> None:
         """Answer between batches. One that writes waits until nothing is pending."""
         while self._pending:
             self._take_written(self._next_written())
@@ -565,12 +505,12 @@ class Service:
             question.answer.set_result(answer)
         self._tell_listeners()
 
-    def _next_written(self) -> _Written | _RootWritten:
+    def _next_written(self) -> Written | RootWritten:
         """Wait for the committer; keep what else arrives for its turn."""
-        kept: list[_Message] = []
+        kept: list[Message] = []
         while True:
             message = self._inbox.get()
-            if isinstance(message, _Written | _RootWritten):
+            if isinstance(message, Written | RootWritten):
                 break
             kept.append(message)
         for other in kept:
@@ -594,59 +534,60 @@ class Service:
             return
         self._checkpoint_due = _now() + self.limits.checkpoint_seconds
         if self.fault is None and self.ledger.has_news():
-            self._root = self._guarded(self.ledger.reserve_root)
-            if self._root is not None:
+            place = self._guarded(self.ledger.reserve_root)
+            if place is not None:
+                self._root = RootUnderWay(place)
                 self._pending += 1
                 self._begin_root_in_turn()
 
     def _begin_root_in_turn(self) -> None:
         """Begin the root that has its place, once all before it is merged; then it is the committer's."""
-        if self._root is None or self._root_begun:
+        root = self._root
+        if root is None or root.has_begun:
             return
-        if self._pending > 1 + len(self._behind_root):
+        if self._pending > 1 + len(root.behind):
             return  # the committer still has batches from before it, be it ones that write nothing
-        self._root_began = _now()
+        root.began = _now()
         self.commitment_lock.acquire()
-        self._root_begun = True
+        root.has_begun = True
         try:
             self.ledger.begin_root()
         except NodeFault as fault:
             self._set_fault(fault)
-            self._drop_root(fault)
+            self._drop_root(root, fault)
             return
-        self._to_write.put(self._root)
-        for executed in self._behind_root:
-            self._to_write.put(executed)
-        self._behind_root.clear()
+        self._committer.put(root.place)
+        for executed in root.behind:
+            self._committer.put(executed)
+        root.behind.clear()
 
-    def _take_root(self, written: _RootWritten) -> None:
+    def _take_root(self, written: RootWritten) -> None:
         """Count a root that was written, or forget it."""
+        root = self._root
+        assert root is not None
         fault = written.fault or self.fault
         if fault is not None:
             self._set_fault(fault)
-            self._drop_root(fault)
+            self._drop_root(root, fault)
             return
-        assert self._root is not None
         assert written.root is not None
-        self.ledger.merge_root(self._root, written.root)
-        self._end_root()
+        self.ledger.merge_root(root.place, written.root)
+        self._end_root(root)
         self.counters.checkpoints += 1
-        self.counters.checkpoint_seconds += _now() - self._root_began
+        self.counters.checkpoint_seconds += _now() - root.began
         self._tell_listeners()
 
-    def _drop_root(self, fault: NodeFault) -> None:
+    def _drop_root(self, root: RootUnderWay, fault: NodeFault) -> None:
         """Forget the root that is under way, and what waits behind it."""
-        assert self._root is not None
-        self.ledger.drop_root(self._root)
-        self._end_root()
-        self._pending -= len(self._behind_root)
-        self._drop(self._behind_root, fault)
-        self._behind_root = []
+        self.ledger.drop_root(root.place)
+        self._end_root(root)
+        self._pending -= len(root.behind)
+        self._drop(root.behind, fault)
 
-    def _end_root(self) -> None:
-        if self._root_begun:
+    def _end_root(self, root: RootUnderWay) -> None:
+        if root.has_begun:
             self.commitment_lock.release()
-        self._root, self._root_begun = None, False
+        self._root = None
         self._pending -= 1
 
     def _make_checkpoint(self) -> None:
@@ -700,63 +641,6 @@ class Service:
             self.fault = None
             self._checkpoint_due = _now()
             _log.warning("accepting again, from entry %d on", self.ledger.size)
-
-    # The committer.
-
-    def _write_until_closed(self) -> None:
-        """Write groups of batches, and roots between them, until None comes."""
-        held: RootPlace | None = None
-        while (first := held or self._to_write.get()) is not None:
-            held = None
-            if isinstance(first, RootPlace):
-                self._inbox.put(self._write_root())
-                continue
-            group = [first]
-            while len(group) < _PENDING_MAX:
-                try:
-                    more = self._to_write.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    self._to_write.put(None)
-                    break
-                if isinstance(more, RootPlace):
-                    held = more
-                    break
-                group.append(more)
-            self._inbox.put(_Written(group, self._write(group)))
-
-    def _write_root(self) -> _RootWritten:
-        """Finish the root that was begun, and write it unless there is a fault."""
-        try:
-            root = self.ledger.finish_root()
-            if self.fault is None:
-                self.ledger.write_root(root)
-                return _RootWritten(root, None)
-        except NodeFault as fault:
-            self.counters.failed_writes += 1
-            self._refuse(fault)
-        except Exception as error:  # noqa: BLE001 (as for batches: what was not written does not count)
-            self._refuse(NotDurable(repr(error), size=self.ledger.size))
-        return _RootWritten(None, self.fault)
-
-    def _write(self, group: list[_Executed]) -> NodeFault | None:
-        began = _now()
-        try:
-            if self.fault is not None:
-                return self.fault
-            self.ledger.write([executed.staged for executed in group])
-        except NodeFault as fault:
-            self.counters.failed_writes += 1
-            # Set here, so that a batch on top that is handed in next is not written over the gap.
-            self._refuse(fault)
-            return fault
-        except Exception as error:  # noqa: BLE001 (whatever it is, what was not written is not acknowledged)
-            self._refuse(NotDurable(repr(error), size=self.ledger.size))
-            return self.fault
-        self.counters.writes += 1
-        self.counters.writing_seconds += _now() - began
-        return None
 
 
 def _outcome(verdict: Verdict, executed: Iterator[Outcome]) -> Outcome:
