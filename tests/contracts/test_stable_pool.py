@@ -1,3 +1,4 @@
+import math
 from fractions import Fraction
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.contracts import stable_pool
-from tallystick.contracts.stable_pool import FEE_ONE, Refusal
+from tallystick.contracts.stable_pool import FEE_ONE, LOCKED_SHARES, Refusal
 from tallystick.ledger.contract import Backing, Dependencies, Exit, Power
 from tallystick.ledger.rejections import Code, Rejection
 from tallystick.ledger.transactions import ClawBack
@@ -80,7 +81,7 @@ def price(market, asset_in, asset_out):
 
 # The invariant against its definition. Newton's method stops when two steps differ by one, and the source's
 # divisions round at each asset, so D is exact to a few parts of 10^-18 while no asset is a hundred times
-# rarer than another; beyond that the source's D drifts by hundreds of parts, and so does ours.
+# rarer than another; beyond that the source's D drifts ever further, and here it is refused.
 
 balance_lists = st.lists(st.integers(10**22, 10**24), min_size=2, max_size=4)
 
@@ -141,6 +142,7 @@ def test_numbers_beyond_256_bits_are_refused():
         {"amplification": 999_999},
         {"assets": [DAI, USDC]},
         {"assets": [DAI, USDC, USDT, EUR]},
+        {"locks_shares": False},
     ],
 )
 def test_parameters_at_their_bounds_are_accepted(more):
@@ -180,6 +182,160 @@ def test_an_admin_fee_needs_an_admin_and_decimals_end_at_18():
     market.deploy("other", "stable_pool", **parameters)
 
 
+# Reserves that are far apart: Newton's method is then wrong by much, or does not end.
+
+
+sizes = st.integers(0, 28).flatmap(lambda digits: st.integers(1, 10**digits))
+far_apart = st.lists(sizes, min_size=2, max_size=8)
+
+
+def exact_d(balances, amplification):
+    """Return D, rounded down, by halving what is left of its range: slow, and never wrong."""
+    n, low, high = len(balances), 0, sum(balances) + 1
+    leverage = amplification * n
+    while high - low > 1:
+        tried = (low + high) // 2
+        term = Fraction(tried ** (n + 1), n**n * math.prod(balances))
+        if leverage * sum(balances) + tried >= leverage * tried + term:
+            low = tried
+        else:
+            high = tried
+    return low
+
+
+@given(far_apart, st.integers(1, 999_999))
+def test_d_is_right_within_its_error_or_refused(balances, amplification):
+    try:
+        value = stable_pool.invariant(balances, amplification)
+    except Rejection as refused:
+        assert refused.code in (Refusal.INEXACT, Refusal.ARITHMETIC_RANGE)
+        return
+    assert abs(value - exact_d(balances, amplification)) <= stable_pool.error_of(value)
+
+
+@given(far_apart, st.integers(1, 999_999), st.integers(1, 10**28))
+def test_a_solved_balance_and_one_unit_are_worth_d_within_its_error_or_refused(others, amplification, value):
+    try:
+        solved = stable_pool.solve_balance(others, value, amplification)
+    except Rejection as refused:
+        assert refused.code in (Refusal.INEXACT, Refusal.ARITHMETIC_RANGE)
+        return
+    worth = exact_d([*others, solved + 1], amplification)
+    assert worth >= value - stable_pool.error_of(value)
+
+
+@given(st.lists(st.integers(1, 10**24), min_size=2, max_size=8), st.integers(1, 999_999), st.integers(-2, 2))
+def test_worth_is_decided_exactly(balances, amplification, off):
+    value = exact_d(balances, amplification)
+    assert stable_pool.is_worth(balances, value + off, amplification) is (off <= 0)
+
+
+def dust_pool(units, **parameters):
+    """A pool of assets with 18 decimals, founded with these units, that locks nothing."""
+    names = [f"c{number}" for number in range(len(units))]
+    market = Market(accounts=("alice", "bob"))
+    for name in names:
+        market.world.do(ISSUER, create(ISSUER, name, decimals=18))
+        market.world.do(ISSUER, issue(ISSUER, *((f"{name}@{ISSUER}", who, FUNDS) for who in market.accounts)))
+    assets = [f"{name}@{ISSUER}" for name in names]
+    market.deploy(POOL, "stable_pool", assets=assets, locks_shares=False, **parameters)
+    market.call(
+        "alice", POOL, "add_liquidity", spend=dict.fromkeys(assets, FUNDS), units=units, least_shares=0
+    )
+    return market, assets
+
+
+def test_a_deposit_into_reserves_that_have_no_sure_d_is_refused():
+    """As the source computes it, D would grow 160-fold by 1,285 units, to own 98.9 % of five coins."""
+    with pytest.raises(Rejection) as caught:
+        dust_pool([10**18] * 5 + [5739496, 6], amplification=2, fee=4_000_000)
+    assert caught.value.code is Refusal.INEXACT
+    assert set(caught.value.facts) == {"what", "found", "error_max"}
+    market, assets = dust_pool([10**18] * 5 + [5 * 10**15, 10**15], amplification=2, fee=4_000_000)
+    spend = dict.fromkeys(assets, FUNDS)
+    before = market.view(POOL, "virtual_price")
+    market.call("bob", POOL, "add_liquidity", spend=spend, units=[0] * 5 + [1, 1284], least_shares=0)
+    assert market.view(POOL, "virtual_price") >= before - 1
+
+
+def test_a_swap_whose_balance_cannot_be_solved_surely_is_refused():
+    """D is sure here, and what the swap would leave of the scarce asset is not."""
+    market, assets = dust_pool([23_909, 734_902_067_053, 13_359], amplification=2, fee=0)
+    swap = {"asset_in": assets[1], "asset_out": assets[0], "least_out": 0}
+    spend = {assets[1]: FUNDS}
+    refused = market.refused("bob", POOL, "exchange", spend=spend, units_in=366_284_097_640, **swap)
+    assert refused.code is Refusal.INEXACT
+    assert refused.facts == {"what": "balance", "found": "10646", "error_max": "1000"}
+    market.call("bob", POOL, "exchange", spend=spend, units_in=10**9, **swap)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_call_lowers_exact_d_per_share_however_far_apart_the_reserves_are(data):
+    n = data.draw(st.integers(2, 5))
+    top = data.draw(st.integers(3, 24))
+    size = st.integers(max(top - 9, 0), top).flatmap(lambda e: st.integers(10**e, 10 ** (e + 1)))
+    units = [data.draw(size) for _ in range(n)]
+    amplification = data.draw(st.sampled_from([1, 10, 100, 2_000, 999_999]))
+    try:
+        market, assets = dust_pool(units, amplification=amplification, fee=0)
+    except Rejection:
+        return
+    spend = dict.fromkeys(assets, FUNDS) | {SHARE: FUNDS}
+    for _ in range(6):
+        balances = reserves(market)
+        supply = -market.world.balance(POOL, SHARE)
+        before = exact_d(balances, amplification)
+        amount = data.draw(st.integers(0, top + 1).flatmap(lambda e: st.integers(1, 10**e)))
+        one, other = data.draw(st.permutations(range(n)))[:2]
+        pair = {"asset_in": assets[one], "asset_out": assets[other]}
+        lists = [0] * n
+        lists[one] = amount
+        method, arguments = data.draw(
+            st.sampled_from(
+                [
+                    ("exchange", {**pair, "units_in": amount, "least_out": 0}),
+                    ("swap_exact_out", {**pair, "units_out": amount, "most_in": FUNDS}),
+                    ("add_liquidity", {"units": lists, "least_shares": 0}),
+                    ("remove_units", {"units": lists, "most_shares": FUNDS}),
+                    (
+                        "remove_one",
+                        {"shares": min(amount, supply // 2 + 1), "asset": assets[one], "least": 0},
+                    ),
+                ]
+            )
+        )
+        try:
+            market.call("alice", POOL, method, spend=spend, **arguments)
+        except Rejection:
+            continue
+        left = -market.world.balance(POOL, SHARE)
+        error = 2 * stable_pool.error_of(before)
+        if min(reserves(market)) > 0:
+            after = exact_d(reserves(market), amplification)
+            assert (after + 1 + error * left // supply) * supply >= (before - error) * left, method
+
+
+def test_a_swap_keeps_a_unit_of_what_it_solves_for(market):
+    """Newton's answer is rounded: that unit is what keeps the rounding with the pool."""
+    common = [10**21] * 3
+    value = stable_pool.invariant(common, 100)
+    for units_in in (10**6, 123_456_789, 5 * 10**20):
+        left = stable_pool.solve_balance([common[0] + units_in, common[2]], value, 100)
+        dai_for_usdc = {"asset_in": DAI, "asset_out": USDC, "units_in": units_in}
+        gross = common[1] - left - 1
+        paid = (gross - gross * GIVEN["fee"] // FEE_ONE) // 10**12
+        if paid:
+            assert market.view(POOL, "quote_exact_in", **dai_for_usdc) == paid
+    # And where a unit of the asset is a unit of the balance, it is seen in what is paid.
+    fine = opened(assets=[USDC, DAI], fee=0)
+    add(fine, "alice", [10**9, 10**21])
+    value = stable_pool.invariant([10**21] * 2, 100)
+    left = stable_pool.solve_balance([10**21 + 7 * 10**12], value, 100)
+    seven = {"asset_in": USDC, "asset_out": DAI, "units_in": 7}
+    assert fine.view(POOL, "quote_exact_in", **seven) == 10**21 - left - 1
+
+
 # Deposits.
 
 
@@ -187,8 +343,17 @@ def test_the_first_deposit_needs_every_asset_and_is_worth_d(empty):
     for units in ([0, 10**6, 10**6], [1, 0, 0], [0, 0, 0]):
         code = refused(empty, "alice", "add_liquidity", units=units, least_shares=0)
         assert code is Refusal.FIRST_DEPOSIT_INCOMPLETE
-    assert add(empty, "alice", BALANCED) == 3_000 * 10**18
+    assert add(empty, "alice", BALANCED) == 3_000 * 10**18 - LOCKED_SHARES
+    assert empty.world.balance(f"{POOL}/locked", SHARE) == LOCKED_SHARES
     assert empty.view(POOL, "virtual_price") == 10**18
+
+
+def test_the_first_deposit_is_worth_more_than_is_locked():
+    """Millionths of two coins, at an amplification that makes D all but their sum."""
+    market = opened(assets=[DAI, USDC], amplification=999_999)
+    deposit = {"units": [1, 1], "least_shares": 0}
+    assert refused(market, "alice", "add_liquidity", **deposit) is Refusal.SHARES_MISSING
+    assert add(market, "alice", [10**10, 1]) > 0
 
 
 def test_a_balanced_deposit_pays_no_fee_and_an_unbalanced_one_does(market):
@@ -301,7 +466,9 @@ def test_more_than_there_is_cannot_leave(market):
     act(market, "alice", "remove_units", units=[0, 999 * 10**6, 0], most_shares=FUNDS)
 
 
-def test_a_pool_that_everyone_left_starts_anew(market):
+def test_a_pool_that_locks_no_shares_and_that_everyone_left_starts_anew():
+    market = opened(locks_shares=False)
+    add(market, "alice", BALANCED)
     act(market, "alice", "remove_liquidity", shares=3_000 * 10**18, least=BALANCED)
     assert reserves(market) == [0, 0, 0]
     assert market.view(POOL, "exits", account="alice") == []
@@ -538,9 +705,9 @@ def test_anyone_writes_down_a_claw_back_and_all_providers_bear_it_alike():
     assert reserves(market) == [500_000, 2 * 10**6]
     for who in ("alice", "bob"):
         way, *_ = market.view(POOL, "exits", account=who)
-        receive = {"x@mint": 250_000, "y@mint": 10**6}
+        receive = {"x@mint": 249_999, "y@mint": 999_999}
         market.call(who, POOL, way.method, spend=way.spend, receive=receive, **way.arguments)
-    assert reserves(market) == [0, 0]
+    assert max(reserves(market)) <= 2  # for the shares that are nobody's
 
 
 # The ramp.
@@ -570,13 +737,23 @@ def test_a_ramp_is_the_admins_slow_and_tenfold_at_most(market):
         ramp(market, 200, DAY, who="bob")
     assert caught.value.code is Refusal.NOT_ADMIN
     assert market.refused("bob", POOL, "stop_ramp").code is Refusal.NOT_ADMIN
-    for amplification, seconds in ((200, DAY - 1), (1_001, DAY), (9, DAY), (0, DAY), (-5, DAY), (10**6, DAY)):
+    first, last = (str(market.world.time + days * DAY * SECOND) for days in (1, 36_500))
+    for amplification, seconds, bounds in (
+        (200, DAY - 1, (first, last)),
+        (200, 36_500 * DAY + 1, (first, last)),
+        (1_001, DAY, ("10", "1000")),
+        (9, DAY, ("10", "1000")),
+        (0, DAY, ("1", "999999")),
+        (-5, DAY, ("1", "999999")),
+        (10**6, DAY, ("1", "999999")),
+    ):
         with pytest.raises(Rejection) as caught:
             ramp(market, amplification, seconds)
         assert caught.value.code is Refusal.RAMP_INVALID
-    for amplification in (1_000, 10):
+        assert (caught.value.facts["least"], caught.value.facts["most"]) == bounds
+    for amplification, seconds in ((1_000, DAY), (10, DAY), (200, 36_500 * DAY)):
         with market.forked():
-            ramp(market, amplification, DAY)
+            ramp(market, amplification, seconds)
     ramp(market, 1_000, DAY)
     market.world.time += (DAY - 1) * SECOND
     with pytest.raises(Rejection) as caught:
@@ -593,8 +770,10 @@ def test_everyone_can_leave_while_it_ramps(market):
     for who in ("bob", "alice"):
         (way, *_) = market.view(POOL, "exits", account=who)
         market.call(who, POOL, way.method, spend=way.spend, **way.arguments)
-    assert market.world.balance(POOL, SHARE) == 0
-    assert reserves(market) == [0, 0, 0]
+    assert -market.world.balance(POOL, SHARE) == LOCKED_SHARES
+    # A millionth's worth is left for the locked shares, and less than a unit of each for every rounding.
+    assert reserves(market)[0] < 10**12
+    assert max(reserves(market)[1:]) <= 3
 
 
 # Flash loans.
@@ -686,21 +865,25 @@ def test_the_pool_describes_itself(market):
     assert market.view(POOL, "backing") == [
         Backing(SHARE, asset, units) for asset, units in zip(GIVEN["assets"], BALANCED, strict=True)
     ]
-    assert market.view(POOL, "position", account="alice") == BALANCED
+    shares = 3_000 * 10**18 - LOCKED_SHARES
+    owned = [units * shares // (3_000 * 10**18) for units in BALANCED]
+    assert market.view(POOL, "position", account="alice") == owned
     assert market.view(POOL, "position", account="bob") == [0, 0, 0]
-    leave = {"shares": 3_000 * 10**18, "least": [0, 0, 0]}
+    leave = {"shares": shares, "least": [0, 0, 0]}
     assert market.view(POOL, "exits", account="alice") == [
-        Exit("remove_liquidity", leave, asset, units, spend={SHARE: 3_000 * 10**18})
-        for asset, units in zip(GIVEN["assets"], BALANCED, strict=True)
+        Exit("remove_liquidity", leave, asset, units, spend={SHARE: shares})
+        for asset, units in zip(GIVEN["assets"], owned, strict=True)
     ]
     assert market.view(POOL, "dependencies") == Dependencies(assets=(DAI, USDC, USDT))
     assert market.view(POOL, "powers") == [
         Power("admin", "ramp the amplification", "tenfold at most, 1 to 999999, in a straight line", DAY),
+        Power("admin", "stop a ramp", "where it stands; the next starts a day later at the soonest"),
         Power(
             "admin",
             "receive what is beyond the reserves",
             "5000000000 parts of 10000000000 of the fees, and plain transfers to the pool",
         ),
+        Power("admin", "give what is beyond the reserves to the providers", "no more than that"),
     ]
 
 

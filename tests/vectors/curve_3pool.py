@@ -56,6 +56,7 @@ class ThreePool:
             amplification=given["A"],
             fee=given["fee"],
             admin="admin",
+            locks_shares=False,
             **({"admin_fee": given["adminFee"]} if given["adminFee"] else {}),
         )
 

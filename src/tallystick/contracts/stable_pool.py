@@ -6,13 +6,17 @@ emptied): with n assets x_i in common units, S their sum, and amplification A,
     A n^n S + D  =  A n^n D + D^(n+1) / (n^n x_1 x_2 ... x_n)
 
 D is the value of the pool when balanced. It has no closed form, so D, and the balance of one asset given D
-and the others, are found by Newton's method in whole numbers. The rule that must hold: no deposit, removal or
-trade lowers D per share. What goes out is one unit less than the solution, what is burned one more, so the
-errors of the method and of every division stay with the pool. Whatever unbalances the pool pays the fee, a
-deposit or removal as much as a trade.
+and the others, are found by Newton's method in whole numbers, and each answer is held against the equation
+itself. The rule that must hold: no deposit, removal or trade lowers D per share by more than `error_of` D.
+What goes out is one unit less than the solution, what is burned one more, so the errors of every division
+stay with the pool; where the method errs by more, the pool refuses. Whatever unbalances the pool pays the
+fee, a deposit or removal as much as a trade.
 
 As in the source `amplification` means A n^(n-1), and moves only along a ramp of at least a day: the ramp is
 the delay. The source's other powers were refused: fees are fixed at deployment, and nobody can stop the pool.
+What the source lacks: some of the first shares are locked for ever, so that nobody can make one share dear
+and the next depositor's rounding with it; and a pool of which more than a hundredth was clawed back trades no
+more, since its price is nobody's.
 
 Source: Egorov, "StableSwap: efficient mechanism for Stablecoin liquidity" (2019). To the unit:
 StableSwap3Pool of curvefi/curve-contract at 574f440.
@@ -49,18 +53,32 @@ AMPLIFICATION_LIMIT = 10**6
 AMPLIFICATION_FACTOR_MAX = 10
 """One ramp changes the amplification tenfold at most."""
 RAMP_SECONDS_MIN = 86_400
+RAMP_DAYS_MAX = 36_500
 NEWTON_STEPS_MAX = 255
+ERROR_UNITS = 1_000
+ERROR_PARTS = 10**12
+"""D may be wrong by 1,000 common units and a part in 10^12: the source's method is, at a reserve of a
+ten-thousandth of another."""
+LOCKED_SHARES = 10**12
+"""Shares of the first deposit that are locked for ever, worth a millionth of a coin. One share is worth that
+much only in a pool of a million coins, and whoever gave them to a young pool gave them to these."""
+SHARE_VALUE_MAX = 10**6
+"""Where none are locked, what a share may be worth in common units when somebody deposits."""
+LOSS_BPS_MAX = 100
+"""A claw-back of more closes the pool."""
 BPS = 10_000
 PPM = 1_000_000
 DAY_SECONDS = 86_400
 
 SHARE_CODE = "share"
+LOCKED = "locked"
 
 
 class Parameters(Record, frozen=True):
     """A pool of 2 to 8 assets. `fee` and `admin_fee` (a part of the fee) are parts of 10^10, fixed.
 
-    `admin` may ramp the amplification and receives the admin fees; if it is empty, nobody can do either.
+    `admin` may ramp the amplification and receives the admin fees; if it is empty, nobody can do either. The
+    first deposit's first shares are locked for ever if `locks_shares`; the source locks none.
     """
 
     assets: tuple[str, ...]
@@ -68,6 +86,7 @@ class Parameters(Record, frozen=True):
     fee: int
     admin: str = ""
     admin_fee: int = 0
+    locks_shares: bool = True
 
 
 class Refusal(StrEnum):
@@ -82,7 +101,16 @@ class Refusal(StrEnum):
     FIRST_DEPOSIT_INCOMPLETE = "stable_pool.first_deposit_incomplete"
     """The first deposit needs units of every asset. Facts: units."""
     SHARES_MISSING = "stable_pool.shares_missing"
-    """The units are worth no share. Facts: units."""
+    """The units are worth no share; the first must be worth more than is locked. Facts: units."""
+    SHARE_TOO_DEAR = "stable_pool.share_too_dear"
+    """The pool locks no shares, and one is worth so much that rounding a deposit down by up to one could pay
+    whoever made it so. Facts: value, supply, share_value_max, in common units."""
+    CLOSED = "stable_pool.closed"
+    """More than a hundredth of a reserve was clawed back: shares can be removed, and nothing else.
+    Facts: since, microseconds UTC."""
+    INEXACT = "stable_pool.inexact"
+    """The reserves are so far apart that Newton's method misses by more than the pool bears; shares can still
+    be removed. Facts: what, found, error_max."""
     OUTPUT_MISSING = "stable_pool.output_missing"
     """So little comes in that rounding leaves nothing to pay. Facts: units_in or shares."""
     RESERVE_EXCEEDED = "stable_pool.reserve_exceeded"
@@ -96,7 +124,7 @@ class Refusal(StrEnum):
     """Only the admin that the parameters name may do this. Facts: caller."""
     RAMP_INVALID = "stable_pool.ramp_invalid"
     """A ramp takes at least a day, starts a day after the last, changes the amplification tenfold at most and
-    keeps it from 1 to 999,999. Facts: reason."""
+    keeps it from 1 to 999,999. Facts: reason, asked, least, and most where there is one."""
     MOVE_INVALID = "stable_pool.move_invalid"
     """A depth is asked for a move of at least one basis point and less than all. Facts: move_bps, most."""
     ARITHMETIC_RANGE = "stable_pool.arithmetic_range"
@@ -114,10 +142,27 @@ def _refuse_empty(balances: Sequence[int]) -> NoReturn:
     raise Rejection(Refusal.NO_LIQUIDITY, balances=[str(balance) for balance in balances])
 
 
-def invariant(balances: Sequence[int], amplification: int) -> int:
-    """Return D, by iterations rounded down until two differ by at most one.
+def error_of(value: int) -> int:
+    """Return how far an answer for the invariant `value` may be off, in common units."""
+    return ERROR_UNITS + value // ERROR_PARTS
 
-    `balances` are in common units.
+
+def is_worth(balances: Sequence[int], value: int, amplification: int) -> bool:
+    """Tell whether the balances' D is `value` or more: exactly, by the equation times n^n x_1 ... x_n."""
+    if value <= 0:
+        return True
+    n = len(balances)
+    leverage = amplification * n
+    most = leverage * sum(balances) - (leverage - 1) * value
+    for balance in balances:
+        most *= balance * n
+    return bool(value ** (n + 1) <= most)
+
+
+def invariant(balances: Sequence[int], amplification: int) -> int:
+    """Return D, by iterations rounded down until two differ by at most one, right to `error_of` it.
+
+    `balances` are in common units. Rejections: `no_liquidity`, `arithmetic_range`, `inexact`.
     """
     n, total = len(balances), sum(balances)
     if total == 0:
@@ -139,13 +184,18 @@ def invariant(balances: Sequence[int], amplification: int) -> int:
         value = numerator // ((leverage - 1) * value + (n + 1) * product)
         if abs(value - before) <= 1:
             break
+    error = error_of(value)
+    least, exceeded = value - error, value + error + 1
+    if not is_worth(balances, least, amplification) or is_worth(balances, exceeded, amplification):
+        raise Rejection(Refusal.INEXACT, what="invariant", found=str(value), error_max=str(error))
     return value
 
 
 def solve_balance(others: Sequence[int], value: int, amplification: int) -> int:
     """Return the balance which, with the `others` in the pool's order, gives the invariant `value`.
 
-    It is the root of y^2 + (b - D) y = c, by iterations rounded down until two differ by at most one.
+    It is the root of y^2 + (b - D) y = c, by iterations rounded down until two differ by at most one. With a
+    unit more, the balances are worth `value` but for `error_of` it. Rejections: as `invariant`.
     """
     n = len(others) + 1
     leverage = amplification * n
@@ -166,6 +216,9 @@ def solve_balance(others: Sequence[int], value: int, amplification: int) -> int:
         before, balance = balance, numerator // denominator
         if abs(balance - before) <= 1:
             break
+    error = error_of(value)
+    if not is_worth([*others, balance + 1], value - error, amplification):
+        raise Rejection(Refusal.INEXACT, what="balance", found=str(balance), error_max=str(error))
     return balance
 
 
@@ -174,13 +227,14 @@ def solve_balance(others: Sequence[int], value: int, amplification: int) -> int:
 
 class Pool(Record, frozen=True, array_like=True):
     """The reserves in the order of the assets; `volume` is what swaps brought in on `day`, in common units,
-    and `volume_before` on the day before.
+    and `volume_before` on the day before. `closed` is when a loss closed the pool, 0 if none did.
     """
 
     reserves: tuple[int, ...]
     day: int = 0
     volume: int = 0
     volume_before: int = 0
+    closed: int = 0
 
 
 class Ramp(Record, frozen=True, array_like=True):
@@ -233,9 +287,13 @@ class StablePool(Contract):
             _refuse_parameters(f"a fee of 0 to {FEE_MAX} parts of {FEE_ONE}")
         if not 0 <= given.admin_fee <= FEE_ONE:
             _refuse_parameters(f"an admin fee of 0 to {FEE_ONE} parts of {FEE_ONE}")
-        if given.admin_fee and not given.admin:
+        if given.admin:
+            ctx.check_account(given.admin)
+        elif given.admin_fee:
             _refuse_parameters("an admin to have an admin fee")
         ctx.create_asset(SHARE_CODE, decimals=DECIMALS)
+        if given.locks_shares:
+            ctx.open_subaccount(LOCKED)
         ctx.put("multiplier", value=tuple(10 ** (DECIMALS - places) for places in decimals))
         ctx.put("pool", value=Pool((0,) * len(given.assets)))
         ctx.put("ramp", value=Ramp(given.amplification, given.amplification))
@@ -253,6 +311,8 @@ class StablePool(Contract):
         for asset, taken in zip(ctx.params.assets, units, strict=True):
             if taken:
                 ctx.take(asset, taken)
+        if ctx.params.locks_shares and not ctx.supply(share):
+            ctx.mint(f"{ctx.this}/{LOCKED}", share, LOCKED_SHARES)
         ctx.mint(ctx.caller, share, change.shares)
         _tell(ctx, "added", change.shares, units, change.reserves)
         return change.shares
@@ -376,15 +436,16 @@ class StablePool(Contract):
         ramp: Ramp = ctx.get("ramp")
         day = RAMP_SECONDS_MIN * MICROSECONDS
         if ctx.time < ramp.start + day:
-            raise Rejection(Refusal.RAMP_INVALID, reason="the last ramp began less than a day ago")
-        if end < ctx.time + day:
-            raise Rejection(Refusal.RAMP_INVALID, reason="a ramp takes at least a day")
+            _refuse_ramp("the last ramp began less than a day ago", ctx.time, ramp.start + day)
+        if not ctx.time + day <= end <= ctx.time + RAMP_DAYS_MAX * day:
+            reason = "a ramp takes a day at least and a hundred years at most"
+            _refuse_ramp(reason, end, ctx.time + day, ctx.time + RAMP_DAYS_MAX * day)
         if not 0 < amplification < AMPLIFICATION_LIMIT:
-            raise Rejection(Refusal.RAMP_INVALID, reason=f"amplification is 1 to {AMPLIFICATION_LIMIT - 1}")
+            _refuse_ramp("the amplification is out of bounds", amplification, 1, AMPLIFICATION_LIMIT - 1)
         now = _amplification(ramp, ctx.time)
-        low, high = sorted((now, amplification))
-        if high > low * AMPLIFICATION_FACTOR_MAX:
-            raise Rejection(Refusal.RAMP_INVALID, reason="amplification changes tenfold at most")
+        least, most = -(-now // AMPLIFICATION_FACTOR_MAX), now * AMPLIFICATION_FACTOR_MAX
+        if not least <= amplification <= most:
+            _refuse_ramp("the amplification changes tenfold at most", amplification, least, most)
         ctx.put("ramp", value=Ramp(now, amplification, ctx.time, end))
         ctx.emit("ramped", first=now, last=amplification, start=ctx.time, end=end)
 
@@ -413,7 +474,8 @@ class StablePool(Contract):
         """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs.
 
         Where there is an admin the surplus is the admin's to give; anyone may write down what is missing, so
-        that it falls on all providers alike and not on whoever leaves last.
+        that it falls on all providers alike and not on whoever leaves last. If more than a hundredth of a
+        reserve is, the pool closes: or whoever trades next would take the other assets for what is left.
         """
         pool: Pool = ctx.get("pool")
         held = [ctx.balance(asset) for asset in ctx.params.assets]
@@ -421,8 +483,15 @@ class StablePool(Contract):
             held = [min(pair) for pair in zip(held, pool.reserves, strict=True)]
             if held == list(pool.reserves):
                 _check_admin(ctx)
-        ctx.put("pool", value=replace(pool, reserves=tuple(held)))
+        closes = not pool.closed and any(
+            (reserve - has) * BPS > reserve * LOSS_BPS_MAX
+            for reserve, has in zip(pool.reserves, held, strict=True)
+        )
+        closed = ctx.time if closes else pool.closed
+        ctx.put("pool", value=replace(pool, reserves=tuple(held), closed=closed))
         ctx.emit("synced", by=ctx.caller, reserves=held)
+        if closes:
+            ctx.emit("closed", by=ctx.caller, reserves_before=pool.reserves, reserves=held)
 
     # Views.
 
@@ -460,7 +529,9 @@ class StablePool(Contract):
     def price(self, ctx: CallContext, asset_in: str, asset_out: str) -> Price:
         """Return the price before the fee, units of asset out for one of asset in."""
         source, target = _pair(ctx, asset_in, asset_out)
-        return Price(*_marginal(ctx, ctx.get("pool").reserves, source, target))
+        pool: Pool = ctx.get("pool")
+        _check_open(pool)
+        return Price(*_marginal(ctx, pool.reserves, source, target))
 
     @view
     def quote_exact_in(self, ctx: CallContext, asset_in: str, asset_out: str, units_in: int) -> int:
@@ -558,7 +629,7 @@ class StablePool(Contract):
 
     @view
     def powers(self, ctx: CallContext) -> list[Power]:
-        """Return the admin's ramp and part of the fees; without an admin there is no power."""
+        """Return what the admin may do with the ramp and the fees; without an admin there is no power."""
         admin = ctx.params.admin
         if not admin:
             return []
@@ -566,7 +637,9 @@ class StablePool(Contract):
         part = f"{ctx.params.admin_fee} parts of {FEE_ONE} of the fees, and plain transfers to the pool"
         return [
             Power(admin, "ramp the amplification", bound, RAMP_SECONDS_MIN),
+            Power(admin, "stop a ramp", "where it stands; the next starts a day later at the soonest"),
             Power(admin, "receive what is beyond the reserves", part),
+            Power(admin, "give what is beyond the reserves to the providers", "no more than that"),
         ]
 
     @view
@@ -580,6 +653,13 @@ class StablePool(Contract):
 
 def _refuse_parameters(needed: str) -> NoReturn:
     raise Rejection(Refusal.PARAMETERS_INVALID, reason=f"a pool needs {needed}")
+
+
+def _refuse_ramp(reason: str, asked: int, least: int, most: int | None = None) -> NoReturn:
+    facts = {"asked": str(asked)[:48], "least": str(least)}
+    if most is not None:
+        facts["most"] = str(most)
+    raise Rejection(Refusal.RAMP_INVALID, reason=reason, **facts)
 
 
 def _refuse_reserve(asset: str, asked: int, reserve: int) -> NoReturn:
@@ -610,6 +690,11 @@ def _check_units(ctx: CallContext, units: list[int]) -> None:
 def _check_admin(ctx: CallContext) -> None:
     if ctx.caller != ctx.params.admin:
         raise Rejection(Refusal.NOT_ADMIN, caller=ctx.caller)
+
+
+def _check_open(pool: Pool) -> None:
+    if pool.closed:
+        raise Rejection(Refusal.CLOSED, since=pool.closed)
 
 
 def _share(ctx: CallContext) -> str:
@@ -667,14 +752,27 @@ def _tell(ctx: CallContext, name: str, shares: int, units: list[int], reserves: 
 
 def _deposit(ctx: CallContext, pool: Pool, units: list[int]) -> Change:
     """Return what a deposit would do. The first one pays no fee and needs every asset."""
+    _check_open(pool)
     _check_units(ctx, units)
     supply, amplification = ctx.supply(_share(ctx)), _amplification_now(ctx)
     reserves = tuple(reserve + taken for reserve, taken in zip(pool.reserves, units, strict=True))
     if supply == 0:
         if min(units) == 0:
             raise Rejection(Refusal.FIRST_DEPOSIT_INCOMPLETE, units=[str(one) for one in units])
-        return Change(reserves, invariant(_common(ctx, reserves), amplification))
+        shares = invariant(_common(ctx, reserves), amplification)
+        if ctx.params.locks_shares:
+            shares -= LOCKED_SHARES
+        if shares <= 0:
+            raise Rejection(Refusal.SHARES_MISSING, units=[str(one) for one in units])
+        return Change(reserves, shares)
     before = invariant(_common(ctx, pool.reserves), amplification)
+    if before > supply * SHARE_VALUE_MAX and not ctx.params.locks_shares:
+        raise Rejection(
+            Refusal.SHARE_TOO_DEAR,
+            value=str(before),
+            supply=str(supply),
+            share_value_max=str(SHARE_VALUE_MAX),
+        )
     after = invariant(_common(ctx, reserves), amplification)
     change, fair = _charge(
         ctx, pool.reserves, reserves, before=before, after=after, amplification=amplification
@@ -689,6 +787,7 @@ def _deposit(ctx: CallContext, pool: Pool, units: list[int]) -> Change:
 
 def _withdrawal(ctx: CallContext, pool: Pool, units: list[int]) -> Change:
     """Return what a removal of exactly these units would do: its shares are rounded down, and one more."""
+    _check_open(pool)
     _check_units(ctx, units)
     for asset, asked, reserve in zip(ctx.params.assets, units, pool.reserves, strict=True):
         if asked > reserve:
@@ -740,6 +839,7 @@ def _balance_fee(ctx: CallContext) -> int:
 
 def _one_asset(ctx: CallContext, pool: Pool, shares: int, index: int) -> Exchange:
     """Return what shares would pay in one asset: its fall from D to D less the shares' part, less the fee."""
+    _check_open(pool)
     supply, amplification = ctx.supply(_share(ctx)), _amplification_now(ctx)
     _check_amount(shares)
     if shares > supply:
@@ -784,6 +884,7 @@ def _part(ctx: CallContext, pool: Pool, shares: int) -> list[int]:
 
 def _owed(ctx: CallContext, pool: Pool, units: dict[str, int]) -> dict[str, int]:
     """Return what repays a loan: its fee is that of a swap, rounded up."""
+    _check_open(pool)
     if not units:
         raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
     owed = {}
@@ -801,6 +902,7 @@ def _owed(ctx: CallContext, pool: Pool, units: dict[str, int]) -> dict[str, int]
 
 def _exchanged(ctx: CallContext, pool: Pool, asset_in: str, asset_out: str, units_in: int) -> Exchange:
     """Return what a swap pays: the fall of the asset out that keeps D, one unit less, and less the fee."""
+    _check_open(pool)
     source, target = _pair(ctx, asset_in, asset_out)
     _check_amount(units_in)
     amplification, multipliers = _amplification_now(ctx), ctx.get("multiplier")
@@ -835,6 +937,7 @@ def _cost(
 
     Newton's method may be off by one in common units either way; the doubling steps end after a few.
     """
+    _check_open(pool)
     source, target = _pair(ctx, asset_in, asset_out)
     _check_amount(units_out)
     amplification, multipliers = _amplification_now(ctx), ctx.get("multiplier")
@@ -903,6 +1006,10 @@ def _marginal(ctx: CallContext, reserves: Sequence[int], source: int, target: in
     return (numerator >> excess, denominator >> excess) if excess > 0 else (numerator, denominator)
 
 
+_BEYOND = frozenset([Refusal.ARITHMETIC_RANGE, Refusal.INEXACT, Code.AMOUNT_TOO_LARGE])
+"""Why a swap is refused that is larger than any that moves the price as little as asked."""
+
+
 def _stays_above(ctx: CallContext, least: Price, asset_in: str, asset_out: str, units_in: int) -> bool:
     """Tell whether the price is still at least `least` after a swap."""
     pool: Pool = ctx.get("pool")
@@ -910,7 +1017,11 @@ def _stays_above(ctx: CallContext, least: Price, asset_in: str, asset_out: str, 
     try:
         exchange = _exchanged(ctx, pool, asset_in, asset_out, units_in)
     except Rejection as refused:
-        return refused.code is Refusal.OUTPUT_MISSING
+        if refused.code is Refusal.OUTPUT_MISSING:
+            return True
+        if refused.code in _BEYOND:
+            return False
+        raise
     reserves = list(pool.reserves)
     reserves[source] += units_in
     reserves[target] -= exchange.units_out + exchange.admin_units

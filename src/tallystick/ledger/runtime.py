@@ -263,8 +263,8 @@ class CallContext:
     """All that contract code can see and do.
 
     Reading: `caller`, `time` (microseconds UTC), `this` (its own id), `params`, `get`, `scan`,
-    `balance`, `institution_of`, `view`, `attempt_view`. Writing: `put`, `take`, `pay`, `mint`, `burn`,
-    `call`, `attempt`, `emit`, `set_timer`, `owe`, `clear`.
+    `balance`, `check_account`, `institution_of`, `view`, `attempt_view`. Writing: `put`, `take`, `pay`,
+    `mint`, `burn`, `call`, `attempt`, `emit`, `set_timer`, `owe`, `clear`.
     """
 
     __slots__ = (
@@ -563,6 +563,12 @@ class CallContext:
             x.doomed = doomed_before
 
     @_dooms
+    @_dooms
+    def check_account(self, account: str) -> None:
+        """Check that an account exists, before a role is given to it. Rejections: `unknown_account`."""
+        self._x.spend_work(1)
+        self._x.account(account)
+
     def institution_of(self, account: str) -> str:
         """Return the institution that the account joined, or an empty string."""
         self._x.spend_work(1)
