@@ -75,6 +75,14 @@ class Market:
         assert not overlay.writes, f"the view {name} wrote"
         return result
 
+    def refused_view(self, contract: str, name: str, /, **arguments: Any) -> Rejection:
+        """Ask what a view must refuse to answer, and return the rejection."""
+        try:
+            self.view(contract, name, **arguments)
+        except Rejection as refused:
+            return refused
+        raise AssertionError(f"{name} was answered")
+
     def balances(self, account: str) -> dict[str, int]:
         """Return everything that the account owns."""
         return {

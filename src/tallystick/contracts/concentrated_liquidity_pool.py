@@ -495,6 +495,8 @@ class ConcentratedLiquidityPool(Contract):
             _refuse_parameters("protocol divisors of 0 or 4 to 10")
         if any(divisors) != bool(given.protocol_account):
             _refuse_parameters("a protocol account exactly if it has a share of the fees")
+        if given.protocol_account:
+            ctx.check_account(given.protocol_account)
         tick = tick_at_sqrt_price(given.sqrt_price)
         ctx.put("observation", 0, value=Observation(ctx.time, 0))
         ctx.put(

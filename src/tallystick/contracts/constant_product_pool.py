@@ -62,6 +62,9 @@ CLOCK_MODULUS = 1 << 32
 DAY_SECONDS = 86_400
 OBSERVATION_SECONDS = 60
 """The pool remembers its cumulative prices once a minute at most, for at least a day."""
+BPS = 10_000
+LOSS_BPS_MAX = 100
+"""A claw-back of more closes the pool."""
 PPM = 1_000_000
 
 SHARE_CODE = "share"
@@ -110,7 +113,10 @@ class Refusal(StrEnum):
     NO_HISTORY = "constant_product_pool.no_history"
     """The pool does not remember that far back. Facts: seconds, remembered_seconds."""
     RANGE_INVALID = "constant_product_pool.range_invalid"
-    """A view was asked about something outside its range. Facts: what, least, most."""
+    """A view was asked about something outside its range. Facts: what, asked, least, most."""
+    CLOSED = "constant_product_pool.closed"
+    """More than a hundredth of a reserve was clawed back: shares can be removed, and nothing else.
+    Facts: since, microseconds UTC."""
     NOTHING_TO_COLLECT = "constant_product_pool.nothing_to_collect"
     """The caller has no protocol fee here. Facts: caller."""
 
@@ -120,7 +126,7 @@ class Pool(Record, frozen=True):
 
     `k_last` is the product of the reserves after the last deposit or removal (zero without protocol fee);
     `updated` the second of the last change; `volume` what swaps moved of asset 0 on `day`, `volume_before`
-    on the day before.
+    on the day before. `closed` is when a loss closed the pool, 0 if none did.
     """
 
     reserve_0: int = 0
@@ -132,6 +138,7 @@ class Pool(Record, frozen=True):
     day: int = 0
     volume: int = 0
     volume_before: int = 0
+    closed: int = 0
 
 
 class Observation(Record, frozen=True):
@@ -207,6 +214,11 @@ def _is_too_small(pool: "Pool", units_0: int, units_1: int) -> bool:
     return not (pays_all and (units_0 or units_1))
 
 
+def _check_open(pool: "Pool") -> None:
+    if pool.closed:
+        raise Rejection(Refusal.CLOSED, since=pool.closed)
+
+
 def _check_liquid(reserve: int, other: int) -> None:
     if not (reserve and other):
         raise Rejection(Refusal.NO_LIQUIDITY, reserves=[str(reserve), str(other)])
@@ -221,6 +233,10 @@ def _check_fits(asset: str, reserve: int) -> None:
         raise Rejection(
             Refusal.RESERVE_TOO_LARGE, asset=asset, reserve=str(reserve), reserve_max=str(RESERVE_MAX)
         )
+
+
+def _is_large_loss(reserve: int, held: int) -> bool:
+    return (reserve - held) * BPS > reserve * LOSS_BPS_MAX
 
 
 def _check_not_negative(*amounts: int) -> None:
@@ -252,6 +268,8 @@ class ConstantProductPool(Contract):
             raise Rejection(Refusal.PARAMETERS_INVALID, reason="a pool has two different assets")
         if not 0 <= params.fee_bps <= FEE_BPS_MAX:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=f"fee_bps is 0 to {FEE_BPS_MAX}")
+        if params.protocol_fee_to:
+            ctx.check_account(params.protocol_fee_to)
         # A share counts sqrt(units_0 x units_1), so it has the mean of their decimals.
         ctx.create_asset(SHARE_CODE, decimals=(first.decimals + second.decimals) // 2)
         ctx.open_subaccount(LOCKED)
@@ -277,6 +295,7 @@ class ConstantProductPool(Contract):
         """Deposit as much as matches the pool's price within the limits: nothing is given away."""
         _check_not_negative(most_0, most_1, least_0, least_1)
         pool: Pool = ctx.get("pool")
+        _check_open(pool)
         units_0, units_1 = most_0, most_1
         if ctx.supply(self._share(ctx)):  # The first deposit sets the price, whatever was donated before it.
             matching_1 = matching_units(most_0, reserve=pool.reserve_0, reserve_other=pool.reserve_1)
@@ -336,6 +355,7 @@ class ConstantProductPool(Contract):
     def _add(
         self, ctx: CallContext, pool: Pool, units_0: int, units_1: int, *, least_shares: int = 0
     ) -> Liquidity:
+        _check_open(pool)
         _check_not_negative(units_0, units_1, least_shares)
         share = self._share(ctx)
         supply = self._mint_protocol_shares(ctx, pool)
@@ -436,6 +456,7 @@ class ConstantProductPool(Contract):
         return Flow(0, units_in, units_out, 0)
 
     def _check_out(self, ctx: CallContext, pool: Pool, flow: Flow) -> None:
+        _check_open(pool)
         _check_not_negative(flow.out_0, flow.out_1)
         if not (flow.out_0 or flow.out_1):
             raise Rejection(Refusal.OUTPUT_MISSING, units_out="0")
@@ -549,11 +570,27 @@ class ConstantProductPool(Contract):
 
     @method
     def sync(self, ctx: CallContext) -> None:
-        """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs."""
+        """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs.
+
+        If more than a hundredth of a reserve is missing, the pool closes: or whoever trades next would take
+        the other asset for what is left.
+        """
         pool: Pool = ctx.get("pool")
         held_0, held_1 = ctx.balance(ctx.params.asset_0), ctx.balance(ctx.params.asset_1)
-        self._update(ctx, pool, held_0, held_1)
+        closes = not pool.closed and (
+            _is_large_loss(pool.reserve_0, held_0) or _is_large_loss(pool.reserve_1, held_1)
+        )
+        self._update(ctx, pool, held_0, held_1, closed=ctx.time if closes else pool.closed)
         ctx.emit("synced", by=ctx.caller, reserve_0=held_0, reserve_1=held_1)
+        if closes:
+            ctx.emit(
+                "closed",
+                by=ctx.caller,
+                reserve_0_before=pool.reserve_0,
+                reserve_1_before=pool.reserve_1,
+                reserve_0=held_0,
+                reserve_1=held_1,
+            )
 
     @method
     def skim(self, ctx: CallContext) -> list[int]:
@@ -577,6 +614,7 @@ class ConstantProductPool(Contract):
         *,
         volume: int = 0,
         resets_k: bool = False,
+        closed: int | None = None,
     ) -> Pool:
         """Write new reserves, after letting the old ones' price count for the time that it stood."""
         _check_fits(ctx.params.asset_0, reserve_0)
@@ -592,7 +630,16 @@ class ConstantProductPool(Contract):
         if resets_k and ctx.params.protocol_fee_to:
             k_last = reserve_0 * reserve_1
         changed = Pool(
-            reserve_0, reserve_1, k_last, cumulative_0, cumulative_1, now, day, volume, volume_before
+            reserve_0,
+            reserve_1,
+            k_last,
+            cumulative_0,
+            cumulative_1,
+            now,
+            day,
+            volume,
+            volume_before,
+            pool.closed if closed is None else closed,
         )
         ctx.put("pool", value=changed)
         started = not (pool.reserve_0 and pool.reserve_1)
@@ -712,6 +759,7 @@ class ConstantProductPool(Contract):
         self._check_range("numerator", numerator, 1, INTEGER_LIMIT - 1)
         self._check_range("denominator", denominator, 1, INTEGER_LIMIT - 1)
         pool: Pool = ctx.get("pool")
+        _check_open(pool)
         _check_liquid(pool.reserve_0, pool.reserve_1)
         pair = (ctx.params.asset_0, ctx.params.asset_1)
         reserve_in, after, before = pool.reserve_0, denominator, numerator
@@ -848,6 +896,9 @@ class ConstantProductPool(Contract):
         return Liquidity(shares, units_0, units_1)
 
     def _reserves(self, ctx: CallContext, pool: Pool, asset_in: str, asset_out: str) -> tuple[int, int]:
+        """Return the reserves of a pair that can be traded."""
+        if pool.closed:
+            _check_open(pool)
         if (asset_in, asset_out) == (ctx.params.asset_0, ctx.params.asset_1):
             return pool.reserve_0, pool.reserve_1
         if (asset_in, asset_out) == (ctx.params.asset_1, ctx.params.asset_0):
@@ -872,6 +923,8 @@ class ConstantProductPool(Contract):
 
     def _amount_in(self, ctx: CallContext, pool: Pool, asset_in: str, asset_out: str, units_out: int) -> int:
         reserve_in, reserve_out = self._reserves(ctx, pool, asset_in, asset_out)
+        if units_out >= reserve_out > 0:
+            _refuse_reserve(asset_out, units_out, reserve_out)
         units_in = amount_in(
             units_out, reserve_in=reserve_in, reserve_out=reserve_out, fee_bps=ctx.params.fee_bps
         )
@@ -884,4 +937,6 @@ class ConstantProductPool(Contract):
 
     def _check_range(self, what: str, number: int, least: int, most: int) -> None:
         if not least <= number <= most:
-            raise Rejection(Refusal.RANGE_INVALID, what=what, least=str(least), most=str(most))
+            raise Rejection(
+                Refusal.RANGE_INVALID, what=what, asked=str(number)[:80], least=str(least), most=str(most)
+            )

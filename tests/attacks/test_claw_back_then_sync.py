@@ -1,0 +1,153 @@
+"""A claw-back, one unit given back, `sync`: the pool would trade again, at a price that is nobody's, and sell
+all it has of the other asset for dust. Both pools that count what they hold are tried.
+"""
+
+import pytest
+
+from tallystick.contracts import constant_product_pool, stable_pool
+from tallystick.ledger.transactions import ClawBack
+from tests.contracts.market import ISSUER, Market
+from tests.ledger.world import create, issue, transfer
+
+X, Y = f"x@{ISSUER}", f"y@{ISSUER}"
+POOL, SHARE = "pool", "share@pool"
+FUNDS, RESERVE = 10**12, 10**9
+SPEND = {X: FUNDS, Y: FUNDS, SHARE: FUNDS**2}
+
+
+class Pair:
+    """A constant-product pool with a reserve of each, all alice's."""
+
+    closed = constant_product_pool.Refusal.CLOSED
+
+    def __init__(self, market):
+        market.deploy(POOL, "constant_product_pool", asset_0=X, asset_1=Y)
+        self.market = market
+        self.call("alice", "mint", units_0=RESERVE, units_1=RESERVE)
+
+    def call(self, who, method, **arguments):
+        return self.market.call(who, POOL, method, spend=SPEND, **arguments)
+
+    def reserves(self):
+        row = self.market.view(POOL, "state")
+        return [row.reserve_0, row.reserve_1]
+
+    def leave(self, who):
+        self.call(who, "remove_liquidity", shares=self.market.world.balance(who, SHARE))
+
+    shut = (
+        ("swap_exact_in", {"asset_in": X, "asset_out": Y, "units_in": 10**4, "least_out": 1}),
+        ("swap_exact_out", {"asset_in": X, "asset_out": Y, "units_out": 10**4, "most_in": FUNDS}),
+        ("swap", {"in_0": 10**4, "in_1": 0, "out_0": 0, "out_1": 1}),
+        ("mint", {"units_0": 10**6, "units_1": 10**6}),
+        ("add_liquidity", {"most_0": 10**6, "most_1": 10**6}),
+        ("flash", {"units": {Y: 10**6}}),
+    )
+    views = (
+        ("price", {"asset_in": X, "asset_out": Y}),
+        ("quote_exact_in", {"asset_in": X, "asset_out": Y, "units_in": 10**4}),
+        ("quote_exact_out", {"asset_in": X, "asset_out": Y, "units_out": 1}),
+        ("quote_flash", {"units": {Y: 10**6}}),
+        ("quote_to_price", {"numerator": 1, "denominator": 1}),
+        ("time_weighted_price", {"asset_in": X, "asset_out": Y, "window_seconds": 60}),
+        ("depth", {"asset_in": X, "asset_out": Y, "move_bps": 100}),
+    )
+
+
+class Stable(Pair):
+    """A stable pool with the same."""
+
+    closed = stable_pool.Refusal.CLOSED
+    admin = ""
+
+    def __init__(self, market):
+        given = {"assets": [X, Y], "amplification": 100, "fee": 4_000_000}
+        market.deploy(POOL, "stable_pool", **given, **({"admin": self.admin} if self.admin else {}))
+        self.market = market
+        self.call("alice", "add_liquidity", units=[RESERVE, RESERVE], least_shares=0)
+
+    def reserves(self):
+        return list(self.market.view(POOL, "state").reserves)
+
+    def leave(self, who):
+        shares = self.market.world.balance(who, SHARE)
+        self.call(who, "remove_liquidity", shares=shares, least=[0, 0])
+
+    shut = (
+        *Pair.shut[:2],
+        ("exchange", Pair.shut[0][1]),
+        ("add_liquidity", {"units": [10**6, 10**6], "least_shares": 0}),
+        ("remove_units", {"units": [0, 10**6], "most_shares": FUNDS**2}),
+        ("remove_one", {"shares": 10**15, "asset": Y, "least": 0}),
+        ("flash", {"units": {Y: 10**6}}),
+    )
+    views = (
+        *Pair.views[:4],
+        ("quote_add", {"units": [10**6, 10**6]}),
+        ("quote_remove_units", {"units": [0, 10**6]}),
+        ("quote_remove_one", {"shares": 10**15, "asset": Y}),
+        ("depth", {"asset_in": X, "asset_out": Y, "move_bps": 100}),
+    )
+
+
+class StableWithAdmin(Stable):
+    """One where only the admin may count a surplus, and anyone a loss."""
+
+    admin = "admin"
+
+
+@pytest.fixture(params=[Pair, Stable, StableWithAdmin])
+def pool(request):
+    market = Market(accounts=("alice", "eve", "admin"))
+    create_x = create(ISSUER, "x", claw_back_by=ISSUER, decimals=6)
+    market.world.do(ISSUER, create_x, create(ISSUER, "y", decimals=6))
+    legs = [(asset, who, FUNDS) for asset in (X, Y) for who in market.accounts]
+    market.world.do(ISSUER, issue(ISSUER, *legs))
+    return request.param(market)
+
+
+def claw_back(pool, units):
+    pool.market.world.do(
+        ISSUER, ClawBack(account=ISSUER, asset=X, source=POOL, units=str(units), reason="order")
+    )
+
+
+@pytest.mark.parametrize("loss", [RESERVE, RESERVE * 9 // 10, RESERVE // 100 + 2])
+def test_a_pool_that_lost_more_than_a_hundredth_lets_its_providers_leave_and_nothing_else(pool, loss):
+    claw_back(pool, loss)
+    pool.market.world.do("eve", transfer("eve", (X, POOL, 1)))
+    pool.call("eve", "sync")
+    kept = [RESERVE - loss + 1, RESERVE] if loss < RESERVE else [1, RESERVE]
+    assert pool.reserves() == kept
+    for method, arguments in pool.shut:
+        who = "alice" if method.startswith("remove") else "eve"
+        refused = pool.market.refused(who, POOL, method, spend=SPEND, **arguments)
+        assert refused.code is pool.closed, method
+        assert refused.facts == {"since": pool.market.world.time}, method
+    for view, arguments in pool.views:
+        assert pool.market.refused_view(POOL, view, **arguments).code is pool.closed, view
+    # What was given back since, or is given later, opens nothing; it goes to the providers.
+    pool.market.world.do("eve", transfer("eve", (X, POOL, 2 * RESERVE)))
+    pool.call("admin", "sync")
+    refused = pool.market.refused("eve", POOL, pool.shut[0][0], spend=SPEND, **pool.shut[0][1])
+    assert refused.code is pool.closed
+    pool.leave("alice")
+    assert pool.reserves()[1] <= 1_000  # what is behind the locked shares
+    assert pool.market.world.balance("alice", Y) >= FUNDS - 1_000
+    assert pool.market.world.balance("eve", Y) == FUNDS
+
+
+def test_a_loss_of_a_hundredth_is_borne_and_trade_goes_on(pool):
+    claw_back(pool, RESERVE // 100)
+    pool.call("eve", "sync")
+    assert pool.reserves() == [RESERVE - RESERVE // 100, RESERVE]
+    method, arguments = pool.shut[0]
+    bought = int(pool.call("eve", method, **arguments))
+    assert 0 < bought < 10**4 * 102 // 100
+
+
+def test_a_surplus_closes_nothing(pool):
+    pool.market.world.do("eve", transfer("eve", (X, POOL, RESERVE)))
+    pool.call("admin", "sync")
+    method, arguments = pool.shut[0]
+    assert int(pool.call("eve", method, **arguments)) > 0
