@@ -1,10 +1,11 @@
-"""Hypothesis's profiles, and a count of the vectors that ran.
+"""Hypothesis's profiles, a count of the vectors that ran, and an environment without the caller's settings.
 
 `test` and `check` repeat the same examples each time, `check` fewer of them; `slow` looks for new ones.
 `--hypothesis-profile=check` (as in `make check`) chooses another than `test`. A test sets its own
 `max_examples` only to lower it for the sake of time: a number in a test overrides the profile.
 """
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +29,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("test")
+
+# The caller's own ledger or node is not what the commands of a test should find.
+for name in [name for name in os.environ if name.startswith("TALLYSTICK_")]:
+    if name not in {"TALLYSTICK_VECTORS", "TALLYSTICK_SHARED_DATA", "TALLYSTICK_SIGNATURES"}:
+        del os.environ[name]
 
 
 @pytest.fixture

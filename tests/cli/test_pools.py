@@ -147,6 +147,24 @@ def test_fees_are_part_of_a_position_and_are_taken_out_with_it(market):
     assert net(gone, "maker", "eur@bank") == int(position["units"]["eur@bank"])
 
 
+@pytest.mark.parametrize("moved", ["eur@bank usd@bank", "usd@bank eur@bank"])
+def test_a_range_is_taken_at_the_price_that_was_quoted_or_not_at_all(market, moved):
+    """Its liquidity takes less of one asset and more of the other after somebody moved the price."""
+    for name, slippage in (("strict", "0%"), ("wide", "5%")):
+        market(
+            f"pool add ranges maker eur@bank=1000 usd@bank=100 --ticks -1080:960 --slippage {slippage}"
+            f" --out {name}.tx"
+        )
+    market("pool swap ranges trader 50 " + moved)
+    strict = market.refused("submit strict.tx", code="budget_exceeded")
+    assert int(strict["facts"]["asked"]) > int(strict["facts"]["left"])
+    if moved == "eur@bank usd@bank":  # now it takes more euro, of which much was named
+        taken = -net(market.json("submit wide.tx"), "maker", "eur@bank")
+        assert int(strict["facts"]["left"]) < taken <= int(strict["facts"]["left"]) * 105 // 100
+    else:  # and no slippage goes beyond what was named
+        assert market.refused("submit wide.tx", code="budget_exceeded")["facts"]["left"] == "10000"
+
+
 def test_two_ranges_are_told_apart(market):
     market("pool add ranges maker eur@bank=100 usd@bank=100 --ticks -60:60")
     market.refused("pool remove ranges maker", code="pool_error", exit_code=2)
@@ -232,3 +250,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(market, line, code,
     before = market.json("info")["entries"]
     market.refused(line, code=code, exit_code=exit_code)
     assert market.json("info")["entries"] == before
+
+
+@pytest.mark.parametrize("contract", ["router", "pair", "ranges", "par"])
+def test_whoever_has_nothing_in_a_contract_cannot_leave_it_and_is_told_so(market, contract):
+    refused = market.refused(f"contract leave {contract} trader", code="usage", exit_code=2)
+    assert refused["message"] == f"nothing of trader leaves {contract} now"

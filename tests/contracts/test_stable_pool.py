@@ -269,7 +269,6 @@ def test_a_swap_whose_balance_cannot_be_solved_surely_is_refused():
     market.call("bob", POOL, "exchange", spend=spend, units_in=10**9, **swap)
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_no_call_lowers_exact_d_per_share_however_far_apart_the_reserves_are(data):
     n = data.draw(st.integers(2, 5))

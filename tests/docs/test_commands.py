@@ -42,7 +42,7 @@ def run_lines(lines: list[str], directory: Path) -> None:
     }
     environment.pop("TALLYSTICK_LEDGER", None)
     for line in lines:
-        expected = re.search(r"# rejected: (\w+)", line)
+        expected = re.search(r"# rejected: ([\w.]+)", line)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
             cwd=directory,

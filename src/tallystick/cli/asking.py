@@ -41,7 +41,9 @@ def _answer_type(kind: str, version: int, view: str) -> Any:
 
     from tallystick.client.arguments import contract_of
 
-    return get_type_hints(contract_of(kind, version).methods[view].function)["return"]
+    function = contract_of(kind, version).methods[view].function
+    # A view that every kind has is declared where its context is a name for type checkers alone.
+    return get_type_hints(function, localns={"CallContext": Any})["return"]
 
 
 def instances_of(ledger: OpenLedger, kind: str) -> dict[str, dict[str, Any]]:

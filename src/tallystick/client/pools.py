@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tallystick.client.calls import BPS, Ask, call_of, less_slippage, limit_units
+from tallystick.client.calls import BPS, Ask, call_of, less_slippage, limit_units, more_slippage
 from tallystick.client.errors import ClientError
 from tallystick.client.prices import format_price
 from tallystick.ledger.transactions import Call
@@ -134,7 +134,7 @@ def add_call(
     if pool.kind == STABLE:
         return _add_stable(ask, pool, account, given, slippage_bps)
     if ticks is not None:
-        return _add_range(ask, pool, account, given, ticks)
+        return _add_range(ask, pool, account, given, ticks=ticks, slippage_bps=slippage_bps)
     raise PoolError(f"liquidity of a {pool.kind} is not known here", hint="tallystick contract call")
 
 
@@ -160,8 +160,20 @@ def _add_stable(ask: Ask, pool: Pool, account: str, given: Sequence[int], slippa
     return _call(pool, account, "add_liquidity", arguments, spend=spend, receive={share: least})
 
 
-def _add_range(ask: Ask, pool: Pool, account: str, given: Sequence[int], ticks: tuple[int, int]) -> Call:
-    """Return a position in a range: the most liquidity that the amounts buy, which they bound themselves."""
+def _add_range(
+    ask: Ask,
+    pool: Pool,
+    account: str,
+    given: Sequence[int],
+    *,
+    ticks: tuple[int, int],
+    slippage_bps: int,
+) -> Call:
+    """Return a position in a range: the most liquidity that the amounts buy now.
+
+    At another price that liquidity takes less of one asset and more of the other. So each is bounded by what
+    it takes now, and the slippage: what was named is the most in any case.
+    """
     lower, upper = ticks
     liquidity = ask(
         pool.name, "quote_liquidity", lower=lower, upper=upper, units_0=given[0], units_1=given[1]
@@ -172,7 +184,12 @@ def _add_range(ask: Ask, pool: Pool, account: str, given: Sequence[int], ticks: 
             hint="at a price inside the range both assets are needed",
         )
     arguments = {"lower": lower, "upper": upper, "liquidity": liquidity}
-    return _call(pool, account, "mint", arguments, spend=_by_asset(pool, given))
+    taken = ask(pool.name, "quote_mint", **arguments)
+    most = [
+        min(units, more_slippage(now, slippage_bps))
+        for units, now in zip(given, (taken.units_0, taken.units_1), strict=True)
+    ]
+    return _call(pool, account, "mint", arguments, spend=_by_asset(pool, most))
 
 
 def remove_actions(
