@@ -31,12 +31,15 @@ def test_agents_live_on_a_served_demonstration_and_on_no_other(tmp_path):
     entries = desk.json("info")["entries"]
     with node(tmp_path / "demo.tally", checkpoint_seconds=0.2) as running:
         counts = desk.json(f"demo --url {running.url} --for 3s --rate 100")["counts"]
-        for what in ("payment", "hold", "escrow"):
+        for what in ("payment", "hold", "escrow", "trade"):
             assert counts[what] > 0
         assert desk.json("info")["entries"] - entries >= sum(
             many for what, many in counts.items() if not what.startswith("refused")
         )
         desk.fails(f"demo --url {running.url} --seed 2 --for 1s", exit_code=2)
+    # The seeded trades are of another day: what stands in today's turnover is the agents'.
+    pools = [desk.json(f"pool show {pool}") for pool in ("eur-gold", "eur-usd", "euro")]
+    assert any(int(pool["turnover_ppm"][-1]) > 0 for pool in pools), pools
     desk("verify demo.tally")
     assert "--url" in desk.fails("demo --for 1s", exit_code=2).stderr
 

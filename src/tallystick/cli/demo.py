@@ -69,8 +69,9 @@ def command(
 ) -> None:
     """Make a demonstration ledger at PATH, verify it, serve it, and let seeded agents live on it.
 
-    They pay, hold and capture, and deliver in escrow until the command is stopped, by Ctrl-C or --for. It
-    prints the node's URL and three things to try. The port is 8080, or a free one where that is taken.
+    They pay, hold and capture, deliver in escrow, and trade in the pools until the command is stopped, by
+    Ctrl-C or --for. It prints the node's URL and three things to try. The port is 8080, or a free one where
+    that is taken.
     With --url instead of PATH the agents visit a node that serves such a ledger.
     """
     from tallystick.client.times import parse_duration

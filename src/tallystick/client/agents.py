@@ -1,8 +1,8 @@
 """Agents: the people of the demonstration economy going on with their business on a ledger that is served.
 
-Each turn somebody pays, promises (and what was promised is captured or released a little later), or agrees on
-a delivery in escrow and releases it. What is refused, because somebody is short of money, is counted and goes
-on. The same seed chooses the same turns; times, and so ids, are the node's.
+Each turn somebody pays, promises (and what was promised is captured or released a little later), agrees on a
+delivery in escrow and releases it, or trades in a pool. What is refused, because somebody is short of money, is
+counted and goes on. The same seed chooses the same turns; times, and so ids, are the node's.
 
 The rule that must hold: agents know only a `Connection` and the economy's public keys, as any client would.
 """
@@ -15,7 +15,7 @@ from typing import Final
 from tallystick.client.arguments import contract_of, encode_arguments, method_shape, parameters_shape
 from tallystick.client.connection import Connection
 from tallystick.client.economy import HOUR, PEOPLE, SHOPS, Economy
-from tallystick.client.economy_pools import EUR
+from tallystick.client.economy_pools import EUR, Traders
 from tallystick.client.transactions import Ids, build, sign
 from tallystick.crypto import Signer
 from tallystick.ledger import transactions as tx
@@ -33,12 +33,14 @@ class Agents:
         self._signers = {name: Signer(secret) for name, secret in economy.seeds.items()}
         self._random = Random(seed)  # noqa: S311 (turns of a demonstration; nothing secret comes of it)
         self._ids = Ids()
+        honest = tuple(name for name in PEOPLE if name != "mallory")  # whose account is frozen
+        self._traders = Traders(self._random, honest, ledger.balance)
         self._open: deque[tuple[str, tx.Action]] = deque()
         self.counts: Counter[str] = Counter()
 
     def turns(self) -> Iterator[str]:
         """Take one turn after the other, for ever; yield what was done. Raises what the connection does."""
-        turns = (self._pay, self._pay, self._promise, self._agree)
+        turns = (self._pay, self._pay, self._promise, self._agree, self._trade)
         while True:
             if len(self._open) > _OPEN_MAX:
                 yield self._end()
@@ -85,6 +87,11 @@ class Agents:
         if self._settle("escrow", payer, deploy, call("fund", ((EUR, units),))) is not None:
             self._open.append(("delivery", call("release")))
         return "escrow"
+
+    def _trade(self) -> str:
+        trade = self._traders.one()
+        self._settle("trade", trade.account, trade)
+        return "trade"
 
     def _end(self) -> str:
         what, action = self._open.popleft()

@@ -125,6 +125,10 @@ class Traders:
         for pool in POOLS:
             yield self._trade(pool)
 
+    def one(self) -> tx.Call:
+        """Return a trade in one of the pools."""
+        return self._trade(self._random.choice(POOLS))
+
     def routed(self) -> tx.Call:
         """Return a sale of gold for the other euro through two pools, in one call."""
         first, _, third = POOLS
