@@ -225,10 +225,12 @@ def test_the_cheapest_lenders_of_a_loan_are_named_with_what_repays_them(market):
 @pytest.mark.parametrize(
     ("line", "code", "exit_code"),
     [
-        ("pool quote pair 0 eur@bank gold@bank", "constant_product_pool.input_missing", 1),
+        ("pool quote pair 0 eur@bank gold@bank", "amount_not_positive", 1),
+        ("pool route 0 eur@bank gold@bank", "amount_not_positive", 1),
+        ("pool loan 0 eur@bank", "amount_not_positive", 1),
         ("pool quote pair 1 eur@bank usd@bank", "constant_product_pool.wrong_asset", 1),
         ("pool quote nowhere 1 eur@bank usd@bank", "unknown_contract", 1),
-        ("pool quote router 1 eur@bank usd@bank", "unknown_method", 1),
+        ("pool quote router 1 eur@bank usd@bank", "pool_error", 2),
         ("pool quote pair 1 eur@bank tin@bank", "unknown_asset", 1),
         ("pool swap pair trader 1000.01 eur@bank gold@bank", "insufficient_balance", 1),
         ("pool swap pair trader 1 eur@bank gold@bank --slippage much", "percentage_error", 2),
@@ -256,3 +258,26 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(market, line, code,
 def test_whoever_has_nothing_in_a_contract_cannot_leave_it_and_is_told_so(market, contract):
     refused = market.refused(f"contract leave {contract} trader", code="usage", exit_code=2)
     assert refused["message"] == f"nothing of trader leaves {contract} now"
+
+
+def test_self_descriptions_are_told_in_peoples_amounts(market):
+    market("contract call par add_liquidity --account trader --arg units=[10000,10000] --arg least_shares=0"
+           " --spend eur@bank=100 --spend usd@bank=100")  # fmt: skip
+    call, paid = market("contract exits par trader").rstrip().split(": ")
+    assert call == "remove_liquidity(least [0, 0], shares 200000000000000000000)"
+    assert paid == "100.00 eur@bank and 100.00 usd@bank now, for 200.000000000000000000 share@par"
+    lines = market("contract exits ranges maker").splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("close(lower -1080, upper 960): ")
+    assert lines[0].endswith(" usd@bank now")
+    backing = market("contract backing par").splitlines()
+    assert backing == ["5100.00 eur@bank behind share@par", "5100.00 usd@bank behind share@par"]
+    assert market("contract dependencies pair") == "assets: eur@bank, gold@bank\n"
+    for view in ("powers pair", "positions pair maker", "exits pair trader"):
+        assert market(f"contract {view}") == "nothing\n"
+    given = {"assets": ["eur@bank", "usd@bank"], "amplification": 100, "fee": 0, "admin": "maker"}
+    market(f"contract deploy ramped stable_pool --account maker --args '{json.dumps(given)}'")
+    first, *_ = market("contract powers ramped").splitlines()
+    assert first == (
+        "maker: ramp the amplification; bound: tenfold at most, 1 to 999999, in a straight line; after 1d"
+    )

@@ -44,7 +44,7 @@ def test_the_economy_has_one_of_everything(demo):
     desk, made = demo
     assert made["transactions"] > 400
     info = desk.json("info")
-    assert (info["accounts"], info["assets"], info["contracts"]) == (75, 17, 16)
+    assert (info["accounts"], info["assets"], info["contracts"]) == (76, 17, 16)
     assert [one["status"] for one in desk.jsonl("redeem list")] == ["defaulted"]
     assert desk.json("contract view deal-1 status")["answer"] == ["released", "released"]
     assert desk.json("contract view deal-2 status")["answer"] == ["refunded", "open"]

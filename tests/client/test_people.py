@@ -18,7 +18,14 @@ from tallystick.client.arguments import (
     parse_pairs,
 )
 from tallystick.client.identifiers import IdentifierError, check_identifier, parse_identifiers
-from tallystick.client.times import TimeError, format_time, parse_duration, parse_time, parse_when
+from tallystick.client.times import (
+    TimeError,
+    format_duration,
+    format_time,
+    parse_duration,
+    parse_time,
+    parse_when,
+)
 from tests.shared_data import shared
 
 
@@ -202,3 +209,13 @@ def test_identifiers_are_given_as_pairs_in_their_compact_form():
     ):
         with pytest.raises(IdentifierError):
             parse_identifiers(texts)
+
+
+@given(st.integers(0, 10**12))
+def test_durations_come_back_as_they_went(seconds):
+    assert parse_duration(format_duration(seconds)) == seconds * 1_000_000
+
+
+def test_durations_are_told_in_their_largest_units():
+    told = [format_duration(seconds) for seconds in (0, 59, 5_400, 86_400, 8 * 86_400 + 1)]
+    assert told == ["0s", "59s", "1h30m", "1d", "1w1d1s"]

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from tallystick.cli.changes import changing, parse_amounts, settle
+from tallystick.cli.descriptions import description_lines
 from tallystick.cli.errors import CommandError
 from tallystick.cli.frame import make_command, make_group
 from tallystick.cli.opened import OpenLedger
@@ -99,8 +100,9 @@ def deploy(
     changes=True,
     example="""\
 tallystick contract call deal-1 fund --account alice --arg leg=0 --spend eur@bank=5.00
-tallystick contract call pool-1 swap --account bob --spend eur@bank=10 --receive gold@vault=0.1 \\
-    --args '{"asset": "eur@bank", "units": "1000"}'""",
+tallystick contract call pool-1 skim --account bob
+tallystick contract call pool-1 swap_exact_in --account bob --spend eur@bank=10 --receive gold@vault=0.1 \\
+    --args '{"asset_in": "eur@bank", "asset_out": "gold@vault", "units_in": 1000, "least_out": 100}'""",
 )
 @click.argument("contract")
 @click.argument("method")
@@ -158,7 +160,8 @@ def _answer(session: Session, contract: str, view: str, **arguments: Any) -> Non
         shape = method_shape(contract_of(instance.kind, instance.version), view)
         typed = json.loads(bytes(encode_arguments(arguments, shape)))
         answer = ledger.view(contract, view, _typed(typed, shape))
-    session.show({"contract": contract, "view": view, "answer": answer}, *_told(answer))
+        lines = description_lines(ledger, view, answer)
+    session.show({"contract": contract, "view": view, "answer": answer}, *(lines or _told(answer)))
 
 
 def _typed(wire: dict[str, Any], shape: type[Any]) -> dict[str, Any]:
@@ -353,9 +356,10 @@ def _type_name(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         inner = ", ".join(f"{one['name']}: {one['type']}" for one in _fields(kind))
         return "{" + inner + "}"
-    arguments = getattr(kind, "__args__", ())
+    arguments = [one for one in getattr(kind, "__args__", ()) if one is not ...]
     if arguments and getattr(kind, "__origin__", None) is not None:
-        return f"{kind.__origin__.__name__} of {', '.join(_type_name(one) for one in arguments)}"
+        names = [_type_name(one) for one in arguments]
+        return f"{kind.__origin__.__name__} of {(' to ' if kind.__origin__ is dict else ', ').join(names)}"
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
 

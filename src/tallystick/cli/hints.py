@@ -33,7 +33,7 @@ HINTS: Final[Mapping[str, str]] = {
     "opening_refused": "name an account that may open others with --sponsor",
     "issue_required": "tallystick asset issue {asset} TO AMOUNT",
     "issuer_cannot_hold": "issue to a second account and hold there",
-    "amount_not_positive": "amounts are above zero; to move it the other way, swap the accounts",
+    "amount_not_positive": "amounts are above zero; to pay or trade the other way, swap the two names",
     "same_account": "pay another account",
     "policy_refused": "the issuer's rule {rule} decides: tallystick asset show {asset}",
     "budget_exceeded": "allow more with --spend {asset}=AMOUNT, if that is what you mean",

@@ -254,7 +254,7 @@ def loan(session: Session, amount: str, asset: str, *, minor: bool) -> None:
 
     with session.reading() as ledger:
         ledger.need_asset(asset)
-        units = units_of(ledger, asset, amount, minor=minor)
+        units = _traded(ledger, asset, amount, minor=minor)
         pools = {pool.name: pool.assets for pool in _pools(ledger)}
         found = quote_loan(asker(ledger), pools, asset=asset, units=units)
         fee = found.units_owed - found.units
@@ -482,14 +482,30 @@ def _pools(ledger: OpenLedger) -> "list[Pool]":
 
 
 def _pool(ledger: OpenLedger, name: str) -> "Pool":
-    """Return a pool. Rejections: `unknown_contract`, and `unknown_method` where it is no pool."""
+    """Return a pool. Rejections: `unknown_contract`. Raises `PoolError` where it is none."""
     import json
 
-    from tallystick.client.pools import Pool
+    from tallystick.client.arguments import contract_of
+    from tallystick.client.pools import Pool, PoolError
+    from tallystick.client.vocabulary import Code, Rejection
 
-    assets = tuple(asker(ledger)(name, "assets"))
     instance = ledger.get("instance", name)
+    if instance is None:
+        raise Rejection(Code.UNKNOWN_CONTRACT, contract=name[:64])
+    if "quote_exact_in" not in contract_of(instance.kind, instance.version).methods:
+        raise PoolError(f"{name} is a {instance.kind} and no pool", hint="tallystick pool list")
+    assets = tuple(asker(ledger)(name, "assets"))
     return Pool(name, instance.kind, assets, json.loads(instance.parameters))
+
+
+def _traded(ledger: OpenLedger, asset: str, amount: str, *, minor: bool) -> int:
+    """Return the units of a trade or loan. Rejections: `unknown_asset`, `amount_not_positive`."""
+    from tallystick.client.vocabulary import Code, Rejection
+
+    units = units_of(ledger, asset, amount, minor=minor)
+    if not units:
+        raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount=amount[:48])
+    return units
 
 
 def _quoted(
@@ -506,7 +522,7 @@ def _quoted(
 
     _pool(ledger, pool)
     ledger.need_asset(asset_in if exact_out else asset_out)
-    units = units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
+    units = _traded(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
     return quote_swap(
         asker(ledger), pool, asset_in=asset_in, asset_out=asset_out, units=units, exact_in=not exact_out
     )
@@ -525,7 +541,7 @@ def _routed(
     from tallystick.client.routing import quote_exact_in, quote_exact_out
 
     ledger.need_asset(asset_in if exact_out else asset_out)
-    units = units_of(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
+    units = _traded(ledger, asset_out if exact_out else asset_in, amount, minor=minor)
     pools = {pool.name: pool.assets for pool in _pools(ledger)}
     ends = {"asset_in": asset_in, "asset_out": asset_out}
     ask = asker(ledger)

@@ -1,8 +1,8 @@
 """Agents: the people of the demonstration economy going on with their business on a ledger that is served.
 
 Each turn somebody pays, promises (and what was promised is captured or released a little later), agrees on a
-delivery in escrow and releases it, or trades in a pool. What is refused, because somebody is short of money, is
-counted and goes on. The same seed chooses the same turns; times, and so ids, are the node's.
+delivery in escrow and releases it, or trades in a pool. What is refused, because somebody is short of money,
+is counted and goes on. The same seed chooses the same turns; times, and so ids, are the node's.
 
 The rule that must hold: agents know only a `Connection` and the economy's public keys, as any client would.
 """

@@ -208,7 +208,9 @@ def remove_actions(
         if ticks is None or one.ticks is None or one.ticks == ticks
     ]
     if not found:
-        raise PoolError(f"{account} has nothing in {pool.name}", hint=f"tallystick pool position {pool.name}")
+        raise PoolError(
+            f"{account} has nothing in {pool.name}", hint=f"tallystick pool position {pool.name} {account}"
+        )
     if len(found) > 1:
         ranges = ", ".join(f"{one.ticks[0]}:{one.ticks[1]}" for one in found if one.ticks)
         raise PoolError(

@@ -43,6 +43,16 @@ def parse_duration(text: str) -> int:
     return sum(int(count) * _SECONDS[unit] for count, unit in _parts(text)) * MICROSECONDS
 
 
+def format_duration(seconds: int) -> str:
+    """Return a duration as `parse_duration` reads it, in weeks to seconds."""
+    parts = []
+    for unit, length in sorted(_SECONDS.items(), key=lambda item: -item[1]):
+        many, seconds = divmod(seconds, length)
+        if many:
+            parts.append(f"{many}{unit}")
+    return "".join(parts) or "0s"
+
+
 def parse_when(text: str, *, now: int) -> int:
     """Return a moment given as a time, or as a duration from `now`; a leading `+` is allowed."""
     duration = text.removeprefix("+")
