@@ -1,4 +1,5 @@
 import random
+from fractions import Fraction
 from math import isqrt
 
 import pytest
@@ -118,6 +119,35 @@ def test_an_input_too_large_for_the_exact_fraction_takes_the_coarser_one():
     moved = clp.sqrt_price_after_input(price, liquidity, amount, zero_for_one=True)
     assert moved == 30913527226285624328171011565760919015
     assert moved != 30913527226285624328171011565686650926  # the exact quotient, rounded up
+
+
+sizes = st.integers(1, 110).flatmap(lambda bits: st.integers(1, 2**bits))
+prices = st.integers(clp.SQRT_PRICE_MIN, clp.SQRT_PRICE_MAX - 1)
+
+
+@given(prices, sizes, sizes)
+def test_a_price_moves_no_further_than_was_paid_and_at_least_as_far_as_was_taken(price, liquidity, amount):
+    """Against the exact fractions of section 6.2.3 of the paper: each root is rounded by less than one."""
+    one_0 = Fraction(liquidity << 96)
+    exact = {
+        ("input", True): one_0 * price / (one_0 + amount * price),
+        ("input", False): price + Fraction(amount << 96, liquidity),
+        ("output", True): price - Fraction(amount << 96, liquidity),
+        ("output", False): one_0 * price / (one_0 - amount * price) if one_0 > amount * price else None,
+    }
+    for (what, zero_for_one), expected in exact.items():
+        after = clp.sqrt_price_after_input if what == "input" else clp.sqrt_price_after_output
+        try:
+            moved = after(price, liquidity, amount, zero_for_one=zero_for_one)
+        except Rejection as refused:
+            assert refused.code is clp.Refusal.ARITHMETIC_RANGE
+            continue
+        assert expected is not None
+        rounds_up = (what, zero_for_one) in {("input", True), ("output", False)}
+        off = moved - expected if rounds_up else expected - moved
+        coarse = (what, zero_for_one) == ("input", True) and amount * price + one_0 >= 2**256
+        assert off >= 0
+        assert off < 1 or coarse
 
 
 # Deployment.
@@ -344,7 +374,7 @@ def test_the_protocol_gets_its_part_of_each_asset_and_anyone_may_send_it():
 
 def test_without_a_share_there_is_nothing_to_send(market):
     sell(market, "bob", 10**9)
-    assert market.call("bob", POOL, "collect_protocol") == {"units_0": "0", "units_1": "0"}
+    assert market.refused("bob", POOL, "collect_protocol").code is Refusal.NO_PROTOCOL_ACCOUNT
 
 
 # Swaps.
@@ -795,3 +825,8 @@ def test_the_root_of_a_move_is_rounded_into_the_move():
     for square in (10**40, 10**40 + 1, 2**192):
         root = isqrt(-(-square * 9_900 // 10_000) - 1) + 1
         assert root**2 * 10_000 >= square * 9_900 > (root - 1) ** 2 * 10_000
+
+
+def test_repaying_nothing_is_refused_whether_there_is_a_loan_or_not(market):
+    refused = market.refused("bob", POOL, "repay", units={})
+    assert (refused.code, refused.facts) == (Code.AMOUNT_NOT_POSITIVE, {"amount": "0"})

@@ -894,3 +894,8 @@ def test_one_asset_pays_a_part_of_10_18_less_than_the_curve_says():
     left = stable_pool.solve_balance(balances[1:], 3_000 * 10**18 - shares, 100)
     paid = market.view(POOL, "quote_remove_one", shares=shares, asset=DAI)
     assert paid == balances[0] - left - 1
+
+
+def test_repaying_nothing_is_refused_whether_there_is_a_loan_or_not(market):
+    refused = market.refused("bob", POOL, "repay", units={})
+    assert (refused.code, refused.facts) == (Code.AMOUNT_NOT_POSITIVE, {"amount": "0"})

@@ -72,6 +72,8 @@ OBSERVATIONS = DAY_SECONDS // OBSERVATION_SECONDS + 1
 class Refusal(StrEnum):
     """Why a concentrated-liquidity pool refuses."""
 
+    NO_PROTOCOL_ACCOUNT = "concentrated_liquidity_pool.no_protocol_account"
+    """The pool shares its fees with nobody, so there is nothing to collect."""
     PARAMETERS_INVALID = "concentrated_liquidity_pool.parameters_invalid"
     """The pool cannot be deployed like this. Facts: reason."""
     WRONG_ASSET = "concentrated_liquidity_pool.wrong_asset"
@@ -630,12 +632,15 @@ class ConcentratedLiquidityPool(Contract):
             protocol_1=pool.protocol_1 + share_1,
         )
         ctx.put("pool", value=grown)
-        ctx.emit("lent", borrower=ctx.caller, out_0=units.get(pair[0], 0), out_1=units.get(pair[1], 0))
+        out_0, out_1 = (units.get(asset, 0) for asset in pair)
+        ctx.emit("lent", borrower=ctx.caller, out_0=out_0, out_1=out_1, owed=owed)
         return owed
 
     @method(clears=True)
     def repay(self, ctx: CallContext, units: dict[str, int]) -> bool:
         """Take units for the open loan, by anyone and in parts; return whether it is cleared now."""
+        if not units:
+            raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
         for asset in sorted(units):
             ctx.take(asset, units[asset])
             ctx.clear(asset, units[asset])
@@ -644,6 +649,8 @@ class ConcentratedLiquidityPool(Contract):
     @method
     def collect_protocol(self, ctx: CallContext) -> Amounts:
         """Pay the protocol's account its share of the fees so far. Anyone may ask for it."""
+        if not ctx.params.protocol_account:
+            raise Rejection(Refusal.NO_PROTOCOL_ACCOUNT)
         pool: Pool = ctx.get("pool")
         owed = Amounts(pool.protocol_0, pool.protocol_1)
         ctx.put("pool", value=replace(pool, protocol_0=0, protocol_1=0))

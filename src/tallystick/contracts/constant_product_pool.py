@@ -515,7 +515,7 @@ class ConstantProductPool(Contract):
         owed = self._owed(ctx, loan)
         for asset, due in owed.items():
             ctx.owe(asset, due)
-        ctx.emit("lent", borrower=ctx.caller, out_0=loan.out_0, out_1=loan.out_1)
+        ctx.emit("lent", borrower=ctx.caller, out_0=loan.out_0, out_1=loan.out_1, owed=owed)
         return owed
 
     @method(clears=True)

@@ -416,12 +416,14 @@ class StablePool(Contract):
             ctx.pay(ctx.caller, asset, units[asset])
             ctx.owe(asset, owed[asset])
         ctx.put("pool", value=replace(pool, reserves=tuple(reserves)))
-        ctx.emit("lent", borrower=ctx.caller, units=units)
+        ctx.emit("lent", borrower=ctx.caller, units=units, owed=owed)
         return owed
 
     @method(clears=True)
     def repay(self, ctx: CallContext, units: dict[str, int]) -> bool:
         """Take units for the open loan, by anyone and in parts; return whether it is cleared now."""
+        if not units:
+            raise Rejection(Code.AMOUNT_NOT_POSITIVE, amount="0")
         for asset in sorted(units):
             ctx.take(asset, units[asset])
             ctx.clear(asset, units[asset])
