@@ -281,3 +281,21 @@ def test_self_descriptions_are_told_in_peoples_amounts(market):
     assert first == (
         "maker: ramp the amplification; bound: tenfold at most, 1 to 999999, in a straight line; after 1d"
     )
+
+
+def test_a_pool_without_a_price_is_shown_all_the_same(market):
+    market("asset create deed --issuer bank --kind token --claw-back-by bank")
+    market("asset issue deed@bank maker 1000")
+    given = {"asset_0": "deed@bank", "asset_1": "usd@bank"}
+    market(f"contract deploy deeds constant_product_pool --account maker --args '{json.dumps(given)}'")
+    market("pool add deeds maker deed@bank=500 usd@bank=5000")
+    assert market.json("pool show deeds")["no_price"] is None
+    market("asset claw-back deed@bank deeds 400 --reason order")
+    market("contract call deeds sync --account trader")
+    shown = market.json("pool show deeds")
+    assert (shown["no_price"], shown["pairs"]) == ("constant_product_pool.closed", [])
+    assert shown["holds"] == {"deed@bank": "100", "usd@bank": "500000"}
+    assert "has no price: constant_product_pool.closed (since=" in market("pool show deeds")
+    market.refused("pool quote deeds 1 usd@bank deed@bank", code="constant_product_pool.closed")
+    market("contract leave deeds maker")
+    assert market.jsonl("pool position deeds maker") == []

@@ -57,14 +57,22 @@ def list_(session: Session) -> None:
 @click.argument("pool")
 def show(session: Session, pool: str) -> None:
     """Show a pool's prices before fees, how deep it is, what it holds and how much was traded."""
+    from tallystick.client.vocabulary import Rejection
+
     with session.reading() as ledger:
         found, ask = _pool(ledger, pool), asker(ledger)
         pairs = [(one, other) for one in found.assets for other in found.assets if one != other]
+        refused: Rejection | None = None
+        try:
+            prices = [] if _is_empty(ledger, found) else [_pair(ledger, ask, pool, *pair) for pair in pairs]
+        except Rejection as rejection:  # such as one that a claw-back closed: it holds something all the same
+            prices, refused = [], rejection
         document: dict[str, Any] = {
             "pool": pool,
             "kind": found.kind,
             "holds": {asset: str(ledger.balance(pool, asset)) for asset in found.assets},
-            "pairs": [] if _is_empty(ledger, found) else [_pair(ledger, ask, pool, *pair) for pair in pairs],
+            "pairs": prices,
+            "no_price": None if refused is None else str(refused.code),
             "turnover_ppm": [str(day.turnover_ppm) for day in ask(pool, "turnover")],
         }
         lines = [f"{pool}, a {found.kind}"]
@@ -74,6 +82,8 @@ def show(session: Session, pool: str) -> None:
             f" {told(ledger, one['asset_in'], int(one['depth_units']))} move it by 1%"
             for one in document["pairs"]
         ]
+        if refused is not None:
+            lines.append(f"  has no price: {refused}")
     before, today = (int(ppm) / 10_000 for ppm in document["turnover_ppm"])
     session.show(document, *lines, f"  turned over {before:.2f}% yesterday, {today:.2f}% today")
 
@@ -492,7 +502,7 @@ def _pool(ledger: OpenLedger, name: str) -> "Pool":
     instance = ledger.get("instance", name)
     if instance is None:
         raise Rejection(Code.UNKNOWN_CONTRACT, contract=name[:64])
-    if "quote_exact_in" not in contract_of(instance.kind, instance.version).methods:
+    if not {"assets", "quote_exact_in"} <= contract_of(instance.kind, instance.version).methods.keys():
         raise PoolError(f"{name} is a {instance.kind} and no pool", hint="tallystick pool list")
     assets = tuple(asker(ledger)(name, "assets"))
     return Pool(name, instance.kind, assets, json.loads(instance.parameters))
