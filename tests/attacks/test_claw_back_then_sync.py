@@ -23,7 +23,10 @@ class Pair:
     def __init__(self, market):
         market.deploy(POOL, "constant_product_pool", asset_0=X, asset_1=Y)
         self.market = market
-        self.call("alice", "mint", units_0=RESERVE, units_1=RESERVE)
+        self.deposit("alice")
+
+    def deposit(self, who):
+        self.call(who, "mint", units_0=RESERVE, units_1=RESERVE)
 
     def call(self, who, method, **arguments):
         return self.market.call(who, POOL, method, spend=SPEND, **arguments)
@@ -64,7 +67,10 @@ class Stable(Pair):
         given = {"assets": [X, Y], "amplification": 100, "fee": 4_000_000}
         market.deploy(POOL, "stable_pool", **given, **({"admin": self.admin} if self.admin else {}))
         self.market = market
-        self.call("alice", "add_liquidity", units=[RESERVE, RESERVE], least_shares=0)
+        self.deposit("alice")
+
+    def deposit(self, who):
+        self.call(who, "add_liquidity", units=[RESERVE, RESERVE], least_shares=0)
 
     def reserves(self):
         return list(self.market.view(POOL, "state").reserves)
@@ -83,6 +89,7 @@ class Stable(Pair):
     )
     views = (
         *Pair.views[:4],
+        ("virtual_price", {}),
         ("quote_add", {"units": [10**6, 10**6]}),
         ("quote_remove_units", {"units": [0, 10**6]}),
         ("quote_remove_one", {"shares": 10**15, "asset": Y}),
@@ -98,7 +105,7 @@ class StableWithAdmin(Stable):
 
 @pytest.fixture(params=[Pair, Stable, StableWithAdmin])
 def pool(request):
-    market = Market(accounts=("alice", "eve", "admin"))
+    market = Market(accounts=("alice", "bob", "eve", "admin"))
     create_x = create(ISSUER, "x", claw_back_by=ISSUER, decimals=6)
     market.world.do(ISSUER, create_x, create(ISSUER, "y", decimals=6))
     legs = [(asset, who, FUNDS) for asset in (X, Y) for who in market.accounts]
@@ -112,13 +119,19 @@ def claw_back(pool, units):
     )
 
 
-@pytest.mark.parametrize("loss", [RESERVE, RESERVE * 9 // 10, RESERVE // 100 + 2])
-def test_a_pool_that_lost_more_than_a_hundredth_lets_its_providers_leave_and_nothing_else(pool, loss):
+def is_closed(pool):
+    method, arguments = pool.shut[0]
+    refused = pool.market.refused("eve", POOL, method, spend=SPEND, **arguments)
+    return refused.code is pool.closed
+
+
+@pytest.mark.parametrize("loss", [2, RESERVE // 100, RESERVE * 9 // 10, RESERVE])
+def test_a_pool_that_lost_anything_lets_its_providers_leave_and_nothing_else(pool, loss):
+    pool.deposit("bob")
     claw_back(pool, loss)
     pool.market.world.do("eve", transfer("eve", (X, POOL, 1)))
     pool.call("eve", "sync")
-    kept = [RESERVE - loss + 1, RESERVE] if loss < RESERVE else [1, RESERVE]
-    assert pool.reserves() == kept
+    assert pool.reserves() == [2 * RESERVE - loss + 1, 2 * RESERVE]
     for method, arguments in pool.shut:
         who = "alice" if method.startswith("remove") else "eve"
         refused = pool.market.refused(who, POOL, method, spend=SPEND, **arguments)
@@ -126,24 +139,41 @@ def test_a_pool_that_lost_more_than_a_hundredth_lets_its_providers_leave_and_not
         assert refused.facts == {"since": pool.market.world.time}, method
     for view, arguments in pool.views:
         assert pool.market.refused_view(POOL, view, **arguments).code is pool.closed, view
-    # What was given back since, or is given later, opens nothing; it goes to the providers.
+    pool.leave("alice")
+    assert pool.market.world.balance("alice", Y) >= FUNDS - 1_000
+    assert is_closed(pool)
+    # What is given back later opens nothing; it goes to the providers who are left.
     pool.market.world.do("eve", transfer("eve", (X, POOL, 2 * RESERVE)))
     pool.call("admin", "sync")
-    refused = pool.market.refused("eve", POOL, pool.shut[0][0], spend=SPEND, **pool.shut[0][1])
-    assert refused.code is pool.closed
-    pool.leave("alice")
-    assert pool.reserves()[1] <= 1_000  # what is behind the locked shares
-    assert pool.market.world.balance("alice", Y) >= FUNDS - 1_000
+    assert is_closed(pool)
+    pool.leave("bob")
+    assert pool.market.world.balance("bob", X) > FUNDS
+    assert pool.market.world.balance("bob", Y) >= FUNDS - 1_000
+    assert max(pool.reserves()) <= 5_000  # what is behind the locked shares
     assert pool.market.world.balance("eve", Y) == FUNDS
+    assert is_closed(pool)
 
 
-def test_a_loss_of_a_hundredth_is_borne_and_trade_goes_on(pool):
-    claw_back(pool, RESERVE // 100)
+def test_where_all_or_all_but_a_unit_was_taken_the_rest_is_paid_out_to_the_last(pool):
+    """A crumb that cannot be shared must not lock in what can."""
+    pool.deposit("bob")
+    claw_back(pool, 2 * RESERVE)
+    pool.market.world.do("eve", transfer("eve", (X, POOL, 1)))
     pool.call("eve", "sync")
-    assert pool.reserves() == [RESERVE - RESERVE // 100, RESERVE]
+    assert pool.reserves() == [1, 2 * RESERVE]
+    for who in ("bob", "alice"):
+        assert pool.market.view(POOL, "exits", account=who)
+        pool.leave(who)
+        assert pool.market.world.balance(who, Y) >= FUNDS - 1_000
+
+
+def test_a_loss_that_is_made_good_before_anybody_counts_it_is_none(pool):
+    claw_back(pool, RESERVE // 2)
+    pool.market.world.do("eve", transfer("eve", (X, POOL, RESERVE // 2)))
+    pool.call("admin", "sync")
+    assert pool.reserves() == [RESERVE, RESERVE]
     method, arguments = pool.shut[0]
-    bought = int(pool.call("eve", method, **arguments))
-    assert 0 < bought < 10**4 * 102 // 100
+    assert int(pool.call("eve", method, **arguments)) > 0
 
 
 def test_a_surplus_closes_nothing(pool):

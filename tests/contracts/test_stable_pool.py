@@ -230,6 +230,10 @@ def test_worth_is_decided_exactly(balances, amplification, off):
     assert stable_pool.is_worth(balances, value + off, amplification) is (off <= 0)
 
 
+def test_how_far_d_may_be_off():
+    assert [stable_pool.error_of(value) for value in (0, 10**12, 10**24)] == [1_000, 1_001, 10**12 + 1_000]
+
+
 def dust_pool(units, **parameters):
     """A pool of assets with 18 decimals, founded with these units, that locks nothing."""
     names = [f"c{number}" for number in range(len(units))]
@@ -484,6 +488,22 @@ def test_a_pool_that_locks_no_shares_and_that_everyone_left_starts_anew():
             market.view(POOL, view, **arguments)
         assert caught.value.code is Refusal.NO_LIQUIDITY
     assert add(market, "bob", BALANCED) == 3_000 * 10**18
+
+
+def test_a_pool_that_everyone_left_but_the_locked_shares_starts_anew_with_what_lies_in_it(market):
+    act(market, "alice", "remove_liquidity", shares=3_000 * 10**18 - LOCKED_SHARES, least=[0, 0, 0])
+    left = reserves(market)
+    assert max(left) <= 10**12
+    gift = 10**6 * 10**6
+    market.world.do("alice", transfer("alice", (USDC, POOL, gift)))
+    market.call("admin", POOL, "sync")
+    incomplete = {"units": [0, 10**9, 10**9], "least_shares": 0}
+    assert refused(market, "bob", "add_liquidity", **incomplete) is Refusal.FIRST_DEPOSIT_INCOMPLETE
+    minted = add(market, "bob", BALANCED)
+    assert market.world.balance(f"{POOL}/locked", SHARE) == LOCKED_SHARES
+    assert market.view(POOL, "virtual_price") == 10**18
+    assert minted > 3_000 * 10**18
+    act(market, "bob", "remove_liquidity", shares=minted, least=[0, gift, 0])
 
 
 # Swaps.
@@ -899,3 +919,28 @@ def test_one_asset_pays_a_part_of_10_18_less_than_the_curve_says():
 def test_repaying_nothing_is_refused_whether_there_is_a_loan_or_not(market):
     refused = market.refused("bob", POOL, "repay", units={})
     assert (refused.code, refused.facts) == (Code.AMOUNT_NOT_POSITIVE, {"amount": "0"})
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (Refusal.OUTPUT_MISSING, "all"),
+        (Refusal.INEXACT, 0),
+        (Refusal.ARITHMETIC_RANGE, 0),
+        (Code.AMOUNT_TOO_LARGE, 0),
+        (Code.WORK_EXCEEDED, None),
+        (Refusal.NO_LIQUIDITY, None),
+    ],
+)
+def test_depth_takes_no_other_refusal_for_an_answer(market, monkeypatch, code, found):
+    """A swap too small to be paid moves nothing, one beyond the formula too much."""
+
+    def refuses(*_):
+        raise Rejection(code)
+
+    monkeypatch.setattr(stable_pool, "_exchanged", refuses)
+    asked = {"asset_in": DAI, "asset_out": USDC, "move_bps": 100}
+    if found is None:
+        assert market.refused_view(POOL, "depth", **asked).code is code
+    else:
+        assert market.view(POOL, "depth", **asked) == (2**128 - 1 if found == "all" else found)

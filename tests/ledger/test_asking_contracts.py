@@ -1,5 +1,6 @@
 """What contracts may ask of each other without being bound by a refusal, and arguments of several shapes."""
 
+from types import FunctionType
 from typing import ClassVar
 
 import msgspec
@@ -137,3 +138,23 @@ def test_a_shape_without_its_tag_or_in_another_spelling_is_refused(raw, code):
     with pytest.raises(Rejection) as refused:
         decode_arguments(raw, SHAPE, "draw")
     assert refused.value.code is code
+
+
+def test_every_refusal_that_code_could_catch_dooms_the_transaction():
+    """By the source: what a method of the context refuses is kept, but for what can only run out of work.
+
+    Work stays spent, and is looked at again at the end. `attempt` and `attempt_view` are there
+    to forgive.
+    """
+    forgiving = {"attempt", "attempt_view"}
+    only_spend_work = {"get", "scan", "balance", "available", "supply", "owed"}
+    methods = {name: made for name, made in vars(CallContext).items() if isinstance(made, FunctionType)}
+    catchable = {
+        name
+        for name, made in methods.items()
+        if not name.startswith("_")
+        and not hasattr(made, "__wrapped__")
+        and "_doomed_by" not in made.__code__.co_names
+    }
+    assert catchable == forgiving | only_spend_work
+    assert not any(hasattr(getattr(made, "__wrapped__", None), "__wrapped__") for made in methods.values())

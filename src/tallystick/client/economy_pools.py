@@ -126,8 +126,10 @@ class Traders:
             yield self._trade(pool)
 
     def one(self) -> tx.Call:
-        """Return a trade in one of the pools."""
-        return self._trade(self._random.choice(POOLS))
+        """Return a trade in one of the pools, either way: what came of those before is not known here."""
+        pool = self._random.choice(POOLS)
+        self._tilt[pool.name] = self._random.choice((0, 1))
+        return self._trade(pool)
 
     def routed(self) -> tx.Call:
         """Return a sale of gold for the other euro through two pools, in one call."""

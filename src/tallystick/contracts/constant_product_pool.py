@@ -62,9 +62,6 @@ CLOCK_MODULUS = 1 << 32
 DAY_SECONDS = 86_400
 OBSERVATION_SECONDS = 60
 """The pool remembers its cumulative prices once a minute at most, for at least a day."""
-BPS = 10_000
-LOSS_BPS_MAX = 100
-"""A claw-back of more closes the pool."""
 PPM = 1_000_000
 
 SHARE_CODE = "share"
@@ -115,7 +112,7 @@ class Refusal(StrEnum):
     RANGE_INVALID = "constant_product_pool.range_invalid"
     """A view was asked about something outside its range. Facts: what, asked, least, most."""
     CLOSED = "constant_product_pool.closed"
-    """More than a hundredth of a reserve was clawed back: shares can be removed, and nothing else.
+    """Something of a reserve was clawed back: shares can be removed, and nothing is traded, lent or taken in.
     Facts: since, microseconds UTC."""
     NOTHING_TO_COLLECT = "constant_product_pool.nothing_to_collect"
     """The caller has no protocol fee here. Facts: caller."""
@@ -208,8 +205,10 @@ def matching_units(units: int, *, reserve: int, reserve_other: int) -> int:
 def _is_too_small(pool: "Pool", units_0: int, units_1: int) -> bool:
     """Tell whether a removal would pay nothing of a reserve that there is.
 
-    A reserve that was wholly clawed back pays nothing to anybody, and must not hold the other one back.
+    A reserve that was clawed back, wholly or but for a crumb, must not hold the other one back.
     """
+    if pool.closed:
+        return not (units_0 or units_1)
     pays_all = bool(units_0 or not pool.reserve_0) and bool(units_1 or not pool.reserve_1)
     return not (pays_all and (units_0 or units_1))
 
@@ -233,10 +232,6 @@ def _check_fits(asset: str, reserve: int) -> None:
         raise Rejection(
             Refusal.RESERVE_TOO_LARGE, asset=asset, reserve=str(reserve), reserve_max=str(RESERVE_MAX)
         )
-
-
-def _is_large_loss(reserve: int, held: int) -> bool:
-    return (reserve - held) * BPS > reserve * LOSS_BPS_MAX
 
 
 def _check_not_negative(*amounts: int) -> None:
@@ -572,14 +567,12 @@ class ConstantProductPool(Contract):
     def sync(self, ctx: CallContext) -> None:
         """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs.
 
-        If more than a hundredth of a reserve is missing, the pool closes: or whoever trades next would take
-        the other asset for what is left.
+        If anything is missing the pool closes: or whoever trades next would take the other asset for what is
+        left. A loss that somebody makes good before is none.
         """
         pool: Pool = ctx.get("pool")
         held_0, held_1 = ctx.balance(ctx.params.asset_0), ctx.balance(ctx.params.asset_1)
-        closes = not pool.closed and (
-            _is_large_loss(pool.reserve_0, held_0) or _is_large_loss(pool.reserve_1, held_1)
-        )
+        closes = not pool.closed and (held_0 < pool.reserve_0 or held_1 < pool.reserve_1)
         self._update(ctx, pool, held_0, held_1, closed=ctx.time if closes else pool.closed)
         ctx.emit("synced", by=ctx.caller, reserve_0=held_0, reserve_1=held_1)
         if closes:

@@ -15,8 +15,8 @@ fee, a deposit or removal as much as a trade.
 As in the source `amplification` means A n^(n-1), and moves only along a ramp of at least a day: the ramp is
 the delay. The source's other powers were refused: fees are fixed at deployment, and nobody can stop the pool.
 What the source lacks: some of the first shares are locked for ever, so that nobody can make one share dear
-and the next depositor's rounding with it; and a pool of which more than a hundredth was clawed back trades no
-more, since its price is nobody's.
+and the next depositor's rounding with it; and a pool of which something was clawed back trades no more, since
+its price is nobody's.
 
 Source: Egorov, "StableSwap: efficient mechanism for Stablecoin liquidity" (2019). To the unit:
 StableSwap3Pool of curvefi/curve-contract at 574f440.
@@ -64,8 +64,6 @@ LOCKED_SHARES = 10**12
 much only in a pool of a million coins, and whoever gave them to a young pool gave them to these."""
 SHARE_VALUE_MAX = 10**6
 """Where none are locked, what a share may be worth in common units when somebody deposits."""
-LOSS_BPS_MAX = 100
-"""A claw-back of more closes the pool."""
 BPS = 10_000
 PPM = 1_000_000
 DAY_SECONDS = 86_400
@@ -106,7 +104,7 @@ class Refusal(StrEnum):
     """The pool locks no shares, and one is worth so much that rounding a deposit down by up to one could pay
     whoever made it so. Facts: value, supply, share_value_max, in common units."""
     CLOSED = "stable_pool.closed"
-    """More than a hundredth of a reserve was clawed back: shares can be removed, and nothing else.
+    """Something of a reserve was clawed back: shares can be removed, and nothing is traded, lent or taken in.
     Facts: since, microseconds UTC."""
     INEXACT = "stable_pool.inexact"
     """The reserves are so far apart that Newton's method misses by more than the pool bears; shares can still
@@ -184,9 +182,9 @@ def invariant(balances: Sequence[int], amplification: int) -> int:
         value = numerator // ((leverage - 1) * value + (n + 1) * product)
         if abs(value - before) <= 1:
             break
+    # It comes from above, so it may only be too much.
     error = error_of(value)
-    least, exceeded = value - error, value + error + 1
-    if not is_worth(balances, least, amplification) or is_worth(balances, exceeded, amplification):
+    if not is_worth(balances, value - error, amplification):
         raise Rejection(Refusal.INEXACT, what="invariant", found=str(value), error_max=str(error))
     return value
 
@@ -311,7 +309,7 @@ class StablePool(Contract):
         for asset, taken in zip(ctx.params.assets, units, strict=True):
             if taken:
                 ctx.take(asset, taken)
-        if ctx.params.locks_shares and not ctx.supply(share):
+        if ctx.params.locks_shares and ctx.supply(share) == 0:
             ctx.mint(f"{ctx.this}/{LOCKED}", share, LOCKED_SHARES)
         ctx.mint(ctx.caller, share, change.shares)
         _tell(ctx, "added", change.shares, units, change.reserves)
@@ -476,8 +474,9 @@ class StablePool(Contract):
         """Make the reserves what the pool holds: a surplus goes to the providers, a claw-back is theirs.
 
         Where there is an admin the surplus is the admin's to give; anyone may write down what is missing, so
-        that it falls on all providers alike and not on whoever leaves last. If more than a hundredth of a
-        reserve is, the pool closes: or whoever trades next would take the other assets for what is left.
+        that it falls on all providers alike and not on whoever leaves last. If anything is, the pool
+        closes: or whoever trades next would take the other assets for what is left. A loss that somebody
+        makes good before is none.
         """
         pool: Pool = ctx.get("pool")
         held = [ctx.balance(asset) for asset in ctx.params.assets]
@@ -485,10 +484,8 @@ class StablePool(Contract):
             held = [min(pair) for pair in zip(held, pool.reserves, strict=True)]
             if held == list(pool.reserves):
                 _check_admin(ctx)
-        closes = not pool.closed and any(
-            (reserve - has) * BPS > reserve * LOSS_BPS_MAX
-            for reserve, has in zip(pool.reserves, held, strict=True)
-        )
+        lost = any(has < reserve for reserve, has in zip(pool.reserves, held, strict=True))
+        closes = lost and not pool.closed
         closed = ctx.time if closes else pool.closed
         ctx.put("pool", value=replace(pool, reserves=tuple(held), closed=closed))
         ctx.emit("synced", by=ctx.caller, reserves=held)
@@ -524,7 +521,9 @@ class StablePool(Contract):
         supply = ctx.supply(_share(ctx))
         if not supply:
             raise Rejection(Refusal.NO_LIQUIDITY, supply="0")
-        value = invariant(_common(ctx, ctx.get("pool").reserves), _amplification_now(ctx))
+        pool: Pool = ctx.get("pool")
+        _check_open(pool)
+        value = invariant(_common(ctx, pool.reserves), _amplification_now(ctx))
         return mul_div_down(value, SHARE_ONE, supply)
 
     @view
@@ -753,12 +752,15 @@ def _tell(ctx: CallContext, name: str, shares: int, units: list[int], reserves: 
 
 
 def _deposit(ctx: CallContext, pool: Pool, units: list[int]) -> Change:
-    """Return what a deposit would do. The first one pays no fee and needs every asset."""
+    """Return what a deposit would do. The first one pays no fee and needs every asset.
+
+    So does one into a pool of which only the locked shares are left: what lies in it is the depositor's.
+    """
     _check_open(pool)
     _check_units(ctx, units)
     supply, amplification = ctx.supply(_share(ctx)), _amplification_now(ctx)
     reserves = tuple(reserve + taken for reserve, taken in zip(pool.reserves, units, strict=True))
-    if supply == 0:
+    if supply == 0 or (ctx.params.locks_shares and supply == LOCKED_SHARES):
         if min(units) == 0:
             raise Rejection(Refusal.FIRST_DEPOSIT_INCOMPLETE, units=[str(one) for one in units])
         shares = invariant(_common(ctx, reserves), amplification)

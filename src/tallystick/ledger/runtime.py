@@ -563,12 +563,12 @@ class CallContext:
             x.doomed = doomed_before
 
     @_dooms
-    @_dooms
     def check_account(self, account: str) -> None:
         """Check that an account exists, before a role is given to it. Rejections: `unknown_account`."""
         self._x.spend_work(1)
         self._x.account(account)
 
+    @_dooms
     def institution_of(self, account: str) -> str:
         """Return the institution that the account joined, or an empty string."""
         self._x.spend_work(1)
