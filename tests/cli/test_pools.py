@@ -165,6 +165,21 @@ def test_a_range_is_taken_at_the_price_that_was_quoted_or_not_at_all(market, mov
         assert market.refused("submit wide.tx", code="budget_exceeded")["facts"]["left"] == "10000"
 
 
+@pytest.mark.parametrize(
+    ("ticks", "prices"),
+    [
+        ("-887220:887220", "any price"),
+        ("-887220:60", "up to 1.00602"),
+        ("-60:887220", "from 0.994018 on"),
+        ("-60:60", "0.994018 to 1.00602"),
+    ],
+)
+def test_an_end_of_the_world_is_told_as_no_bound(market, ticks, prices):
+    market(f"pool add ranges trader eur@bank=100 usd@bank=100 --ticks {ticks}")
+    [position] = market.jsonl("pool position ranges trader")
+    assert position["prices"] == prices
+
+
 def test_two_ranges_are_told_apart(market):
     market("pool add ranges maker eur@bank=100 usd@bank=100 --ticks -60:60")
     market.refused("pool remove ranges maker", code="pool_error", exit_code=2)

@@ -187,12 +187,12 @@ def position(session: Session, pool: str, account: str) -> None:
 
 
 def _range_told(ledger: OpenLedger, pool: "Pool", ticks: tuple[int, int] | None) -> dict[str, str]:
-    from tallystick.client.pools import price_at_tick
+    from tallystick.client.pools import format_range
 
     if ticks is None:
         return {}
-    decimals = _decimals(ledger, pool)
-    prices = " to ".join(price_at_tick(tick, decimals=decimals) for tick in ticks)
+    spacing = int(pool.parameters["tick_spacing"])
+    prices = format_range(ticks, spacing=spacing, decimals=_decimals(ledger, pool))
     return {"ticks": f"{ticks[0]}:{ticks[1]}", "prices": prices}
 
 

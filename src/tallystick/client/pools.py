@@ -324,6 +324,17 @@ def price_at_tick(tick: int, *, decimals: tuple[int, int], digits: int = 6) -> s
     return format_price(price, digits=digits)
 
 
+def format_range(ticks: tuple[int, int], *, spacing: int, decimals: tuple[int, int]) -> str:
+    """Return a range of prices for people; an end that lies as far as the pool goes is no bound."""
+    furthest = _TICK_MAX // spacing * spacing
+    low, high = (price_at_tick(tick, decimals=decimals) for tick in ticks)
+    if ticks == (-furthest, furthest):
+        return "any price"
+    if ticks[0] == -furthest:
+        return f"up to {high}"
+    return f"from {low} on" if ticks[1] == furthest else f"{low} to {high}"
+
+
 # -------------------------------------------------------------------------------------------------- shared
 
 
