@@ -408,3 +408,10 @@ def test_no_sequence_of_swaps_at_one_price_gains_anything(steps):
             assert refused.code in (Refusal.OUTPUT_MISSING, Code.INSUFFICIENT_BALANCE)
         assert worth() <= last
         last = worth()
+
+
+def test_the_admin_is_an_account_that_exists():
+    with pytest.raises(Rejection) as caught:
+        found(admin="nobody", bounds=BOUNDS)
+    assert (caught.value.code, caught.value.facts) == (Code.UNKNOWN_ACCOUNT, {"account": "nobody"})
+    found(admin="alice", bounds=BOUNDS)

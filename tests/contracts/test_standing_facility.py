@@ -4,7 +4,7 @@ import pytest
 
 from tallystick.contracts.standing_facility import Refusal
 from tallystick.ledger.contract import Exit, Position
-from tallystick.ledger.rejections import Code
+from tallystick.ledger.rejections import Code, Rejection
 from tests.contracts.market import Market
 from tests.ledger.world import DAY, SECOND, deploy, transfer
 
@@ -240,3 +240,14 @@ def test_nothing_is_lost_or_made_over_many_loans(market):
     for asset in (MONEY, BOND):
         held = sum(market.balances(name).get(asset, 0) for name in ("cb", "bank", "mallory", "window"))
         assert held == -market.balances("mint")[asset]
+
+
+def test_the_lender_is_an_account_that_exists(market: Market) -> None:
+    for lender, code in (("bc", Code.UNKNOWN_ACCOUNT), ("cb", None)):
+        terms = TERMS | {"lender": lender}
+        if code is None:
+            market.world.do("cb", deploy("cb", "other", "standing_facility", **terms))
+            continue
+        with pytest.raises(Rejection) as caught:
+            market.world.do("cb", deploy("cb", "other", "standing_facility", **terms))
+        assert (caught.value.code, caught.value.facts) == (code, {"account": lender})

@@ -239,6 +239,8 @@ class Distribution(Contract):
         reason = _parameters_fault(params) or _rules_fault(params.rules, params.bounds)
         if reason is not None:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=reason)
+        if params.admin:
+            ctx.check_account(params.admin)
         ctx.put("book", value=Book(params.rules))
 
     # Contributions.

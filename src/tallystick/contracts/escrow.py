@@ -137,6 +137,8 @@ class Escrow(Contract):
                 raise Rejection(Refusal.AGREEMENT_INVALID, reason="a leg pays units to another account")
         if ctx.params.deadline <= ctx.time:
             raise Rejection(Refusal.AGREEMENT_INVALID, reason="the deadline has passed")
+        if ctx.params.arbiter:
+            ctx.check_account(ctx.params.arbiter)
 
     @method
     def fund(self, ctx: CallContext, leg: int) -> None:

@@ -314,6 +314,8 @@ class LendingMarket(Contract):
         reason = next((why for holds, why in checks if not holds), "") or why_invalid(params.rate)
         if reason:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=reason)
+        if params.fee_account:
+            ctx.check_account(params.fee_account)
         # A share begins at a millionth of a unit.
         ctx.create_asset(SHARE_CODE, decimals=min(loan.decimals + 6, 36))
         ctx.put("market", value=Market(updated=ctx.time // MICROSECONDS))

@@ -223,6 +223,8 @@ class Oracle(Contract):
         reason = _why_invalid(params)
         if reason:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=reason)
+        for role in filter(None, (params.admin, params.registrar)):
+            ctx.check_account(role)
         board = Board(())
         for source in params.sources:
             board = self._with_source(ctx, board, source, since=ctx.time)

@@ -192,6 +192,8 @@ class OwnTokenSwap(Contract):
         reason = _fault(params)
         if reason is not None:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason=reason)
+        if params.admin:
+            ctx.check_account(params.admin)
         stable = ctx.create_asset(
             params.stable_code,
             kind="claim",

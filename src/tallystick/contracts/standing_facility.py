@@ -154,6 +154,7 @@ class StandingFacility(Contract):
         """Check the terms and put them in force."""
         given = ctx.params
         ctx.asset(given.asset)
+        ctx.check_account(given.lender)
         if not 0 < given.term_seconds <= TERM_SECONDS_MAX or not 0 < given.delay_seconds <= DELAY_SECONDS_MAX:
             raise Rejection(Refusal.PARAMETERS_INVALID, reason="term and delay are 1 second to 366 days")
         if not 0 <= given.rate_ppm <= given.rate_ppm_max <= PPM or not 0 <= given.haircut_bps_max < BPS:
