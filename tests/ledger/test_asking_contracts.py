@@ -140,6 +140,7 @@ def test_a_shape_without_its_tag_or_in_another_spelling_is_refused(raw, code):
     assert refused.value.code is code
 
 
+@pytest.mark.plain
 def test_every_refusal_that_code_could_catch_dooms_the_transaction():
     """By the source: what a method of the context refuses is kept, but for what can only run out of work.
 
