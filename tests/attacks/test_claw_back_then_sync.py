@@ -103,13 +103,18 @@ class StableWithAdmin(Stable):
     admin = "admin"
 
 
-@pytest.fixture(params=[Pair, Stable, StableWithAdmin])
-def pool(request):
+@pytest.fixture
+def market():
     market = Market(accounts=("alice", "bob", "eve", "admin"))
     create_x = create(ISSUER, "x", claw_back_by=ISSUER, decimals=6)
     market.world.do(ISSUER, create_x, create(ISSUER, "y", decimals=6))
     legs = [(asset, who, FUNDS) for asset in (X, Y) for who in market.accounts]
     market.world.do(ISSUER, issue(ISSUER, *legs))
+    return market
+
+
+@pytest.fixture(params=[Pair, Stable, StableWithAdmin])
+def pool(request, market):
     return request.param(market)
 
 
@@ -181,3 +186,25 @@ def test_a_surplus_closes_nothing(pool):
     pool.call("admin", "sync")
     method, arguments = pool.shut[0]
     assert int(pool.call("eve", method, **arguments)) > 0
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_protocol_has_no_part_of_what_is_given_to_a_closed_pool(market, steps):
+    """From a crumb the root of k grows tenfold by a gift of 99 crumbs, and again at every removal."""
+    market.deploy(POOL, "constant_product_pool", asset_0=X, asset_1=Y, protocol_fee_to="admin")
+    for who, units in (("alice", RESERVE), ("admin", 10**4)):
+        market.call(who, POOL, "mint", spend=SPEND, units_0=units, units_1=units)
+    taken = RESERVE + 10**4
+    market.world.do(ISSUER, ClawBack(account=ISSUER, asset=X, source=POOL, units=str(taken), reason="order"))
+    given = 0
+    for units in (1, 99, 9_900, 990_000)[: steps + 1]:
+        market.world.do("admin", transfer("admin", (X, POOL, units)))
+        given += units
+        market.call("admin", POOL, "sync")
+        market.call("admin", POOL, "remove_liquidity", spend=SPEND, shares=100)
+    assert market.refused("admin", POOL, "collect").code is constant_product_pool.Refusal.NOTHING_TO_COLLECT
+    for who in ("admin", "alice"):
+        shares = market.world.balance(who, SHARE)
+        market.call(who, POOL, "remove_liquidity", spend=SPEND, shares=shares)
+    assert market.world.balance("admin", Y) <= FUNDS
+    assert market.world.balance("alice", Y) >= FUNDS - 1_001

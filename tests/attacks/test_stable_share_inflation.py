@@ -76,7 +76,7 @@ def test_the_locked_shares_keep_the_gift_and_the_victim_keeps_its_own(parameters
     act(market, "victim", "add_liquidity", units=deposited, least_shares=quoted)
     leave(market, "mallory")
     leave(market, "victim")
-    # All of the gift but a million-millionth is the locked shares': nobody does this twice.
+    # All of the gift but a million-millionth is the locked shares', and after them whoever's who comes next.
     assert sum(before) - sum(wealth(market, "mallory")) > gift * 99 // 100
     # What rounding takes from the victim is a unit, beside the fee of an unbalanced deposit.
     fee = 0 if give is give_by_sync else gift * 8 // 10_000

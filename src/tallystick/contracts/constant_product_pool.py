@@ -392,8 +392,11 @@ class ConstantProductPool(Contract):
         return supply + due
 
     def _protocol_shares(self, ctx: CallContext, pool: Pool, supply: int) -> int:
-        """Return the shares that are worth a sixth of the growth, rounded down (section 2.4, formula 6)."""
-        if not (ctx.params.protocol_fee_to and pool.k_last):
+        """Return the shares that are worth a sixth of the growth, rounded down (section 2.4, formula 6).
+
+        In a closed pool nothing grows by trade: whatever comes is a loss made good, and all the providers'.
+        """
+        if pool.closed or not (ctx.params.protocol_fee_to and pool.k_last):
             return 0
         root, root_last = isqrt(pool.reserve_0 * pool.reserve_1), isqrt(pool.k_last)
         if root <= root_last:
