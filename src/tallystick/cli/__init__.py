@@ -4,7 +4,7 @@
     frame      what every command shares: output, how errors are told, common options
     session    what a command opens: the ledger file, the keyring, the log's key
     opened     what is asked of a ledger file; remote is the same for a node at a URL
-    asking     what is asked of contracts
+    asking     what is asked of contracts; descriptions tells what they say of themselves
     changes    the way of everything that changes the ledger: build, preview or sign, submit, tell
     hints      what to do about a refusal, by its code
 
